@@ -1,0 +1,211 @@
+"""The engine: the graph's vertices and the walk back over them. It knows no op by name.
+
+A graph is made of *vertices*. A recorded operation is one (`Op`, `Function`), an output of an operation that has
+several is one (`Output`), and so is a leaf tensor that wants a gradient. A vertex has
+
+    edges        the vertices that its inputs came from, None where no gradient is wanted
+    shape, dtype of the value it stands for, which its gradient must have too
+    propagate    from the gradient of its value to the gradients of its inputs
+
+Edges lead from results to inputs, so a graph has no cycles and dies by reference count with its last result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mydl.autograd.modes import mode
+
+__all__ = ["Output", "Variable", "run_backward", "sum_to_shape"]
+
+
+class Variable:
+    """What the engine needs to know of a tensor: its array, its gradient and its place in the graph.
+
+    `mydl.tensor.MyTensor` adds the operators. The class attributes are the defaults of a tensor that is in no
+    graph, so that making one sets two attributes and no more.
+    """
+
+    array: Any
+    edges: tuple = ()  # a leaf is a vertex with nowhere further to go
+    hooks: list | None = None  # on a leaf: functions of its whole gradient, before it is accumulated
+    after_hooks: list | None = None  # on a leaf: functions of the leaf, after its gradient is accumulated
+    grad: Any = None
+    _node: Any = None  # the vertex that made this tensor; None for a leaf
+    _requires_grad = False  # of a leaf
+    _version: list  # [count of in-place changes], one list for all views of the same memory
+    _base: Any = None  # for a view: the tensor that it shows a part of
+    _grad_buffer: Any = None  # where the gradient is to be written: a slice of an optimizer's flat buffer
+
+    def vertex(self) -> Any:
+        """The graph vertex of this tensor: its node, itself for a leaf that wants a gradient, or None."""
+        node = self._node if self._base is None else self._current_node()
+        if node is None and self._requires_grad:
+            return self
+        return node
+
+    def accumulate(self, grad: Any) -> None:
+        """Add a gradient, an array or (when recording) a tensor, to `.grad`."""
+        raise NotImplementedError("accumulate is MyTensor's to define")
+
+    def _current_node(self) -> Any:
+        raise NotImplementedError("views are MyTensor's to define")
+
+
+class Output:
+    """One output of an operation that has several; it hands its gradient on to the operation under its index."""
+
+    hooks: list | None = None
+
+    def __init__(self, node: Any, index: int, shape: tuple, dtype: Any) -> None:
+        self.edges = (node,)
+        self.index = index
+        self.shape = shape
+        self.dtype = dtype
+
+
+def sum_to_shape(grad: Any, shape: tuple) -> Any:
+    """Sum a gradient over the axes along which an input of `shape` was broadcast.
+
+    >>> import numpy as np
+    >>> sum_to_shape(np.ones((4, 3)), (3,))
+    array([4., 4., 4.])
+    """
+    extra = len(grad.shape) - len(shape)
+    if extra > 0:
+        grad = grad.sum(tuple(range(extra)))
+    stretched = tuple(i for i, n in enumerate(shape) if n == 1 and grad.shape[i] != 1)
+    if stretched:
+        grad = grad.sum(stretched, keepdims=True)
+    if tuple(grad.shape) != tuple(shape):
+        raise RuntimeError(f"a backward rule gave a gradient of shape {tuple(grad.shape)} for an input of shape {shape}")
+    return grad
+
+
+def _dependents(roots: Iterable[Any]) -> dict[Any, int]:
+    """For each vertex that `roots` lead to, the number of edges into it."""
+    counts = dict.fromkeys(roots, 0)
+    stack = list(counts)
+    while stack:
+        for vertex in stack.pop().edges:
+            if vertex is None:
+                continue
+            if vertex in counts:
+                counts[vertex] += 1
+            else:
+                counts[vertex] = 1
+                stack.append(vertex)
+    return counts
+
+
+def _leading_to(targets: set, roots: Iterable[Any], counts: dict[Any, int]) -> set:
+    """The vertices from which a target can be reached, so that a gradient is computed for nothing else."""
+    waiting = dict(counts)
+    ready = [vertex for vertex in roots if waiting[vertex] == 0]
+    order = []
+    while ready:
+        vertex = ready.pop()
+        order.append(vertex)
+        for edge in vertex.edges:
+            if edge is not None:
+                waiting[edge] -= 1
+                if waiting[edge] == 0:
+                    ready.append(edge)
+    leading = set(targets)
+    for vertex in reversed(order):
+        if any(edge in leading for edge in vertex.edges if edge is not None):
+            leading.add(vertex)
+    return leading
+
+
+def _run_hooks(vertex: Any, grad: Any, record: bool) -> Any:
+    """Give the gradient, as a tensor, to each hook in turn; a hook that returns one replaces it."""
+    from mydl.autograd.op import tensor_of
+
+    grad = tensor_of(grad)
+    for hook in list(vertex.hooks):
+        changed = hook(grad)
+        if changed is not None:
+            if tuple(changed.shape) != tuple(grad.shape):
+                raise RuntimeError(
+                    f"a gradient hook returned shape {tuple(changed.shape)} for a gradient of shape {tuple(grad.shape)}"
+                )
+            grad = changed
+    return grad if record else grad.array
+
+
+@np.errstate(all="ignore")
+def run_backward(
+    roots: Sequence[Any],
+    root_grads: Sequence[Any],
+    *,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    targets: Sequence[Any] | None = None,
+) -> dict[Any, Any]:
+    """Walk back from `roots` in reverse topological order, each vertex once, all its gradient summed before.
+
+    Without `targets` the gradients are added to the leaves' `.grad`; with them they are returned by vertex and no
+    `.grad` is touched. Gradients are arrays; with `create_graph` they are tensors and what is done to them is
+    recorded. A vertex's saved arrays are freed as it is passed unless `retain_graph`.
+    """
+    counts = _dependents(roots)
+    leading = None if targets is None else _leading_to(set(targets), roots, counts)
+    wanted = () if targets is None else set(targets)
+    found: dict[Any, Any] = {}
+    grads: dict[Any, Any] = {}
+    owned: set[Any] = set()  # vertices whose summed gradient is an array of the engine's own
+    for root, grad in zip(roots, root_grads, strict=True):
+        grads[root] = grads[root] + grad if root in grads else grad
+    before = mode.grad
+    mode.grad = create_graph
+    try:
+        ready = [vertex for vertex in dict.fromkeys(roots) if counts[vertex] == 0]
+        while ready:
+            vertex = ready.pop()
+            grad = grads.pop(vertex, None)
+            edges = vertex.edges
+            if grad is not None and vertex.hooks is not None:
+                grad = _run_hooks(vertex, grad, create_graph)
+            if vertex in wanted:
+                found[vertex] = grad
+            if not edges:
+                if grad is not None and targets is None:
+                    vertex.accumulate(grad)
+                continue
+            if vertex.__class__ is Output:
+                # The operation's gradients gather in a list, one place for each of its outputs.
+                if grad is not None:
+                    gathered = grads.setdefault(edges[0], [None] * edges[0].outputs)
+                    have = gathered[vertex.index]
+                    gathered[vertex.index] = grad if have is None else have + grad
+                parts: Any = (None,)
+            elif grad is None or (leading is not None and vertex not in leading):
+                parts = (None,) * len(edges)
+            else:
+                parts = vertex.propagate(grad, create_graph, retain_graph, leading)
+            for edge, part in zip(edges, parts):
+                if edge is None:
+                    continue
+                if part is not None:
+                    if part.shape != edge.shape:
+                        part = sum_to_shape(part, edge.shape)
+                    if part.dtype is not edge.dtype and part.dtype != edge.dtype:
+                        part = part.astype(edge.dtype)
+                    if edge not in grads:
+                        grads[edge] = part
+                    elif edge in owned:
+                        grads[edge] += part
+                    else:
+                        grads[edge] = grads[edge] + part
+                        if not create_graph:
+                            owned.add(edge)
+                counts[edge] -= 1
+                if counts[edge] == 0:
+                    ready.append(edge)
+    finally:
+        mode.grad = before
+    return found

@@ -1,0 +1,306 @@
+"""Op: a differentiable primitive, one `forward` and one `backward` on arrays. Its instances are the graph's nodes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from mydl.autograd.engine import Output, Variable
+from mydl.autograd.modes import mode
+from mydl.backend import array_module
+
+__all__ = ["Op", "bind", "describe", "tensor_of"]
+
+_new = object.__new__
+_FREED: tuple = ("freed",)
+
+# The tensor class, and the module of recorded operations under NumPy's names: both are built on Op, so they are
+# put here, by `bind`, when they exist.
+_Tensor: Any = None
+_recorded: Any = None
+
+
+def bind(tensor_class: type, recorded: Any) -> None:
+    """Tell Op which class its results have, and which module stands in for NumPy when backward is recorded."""
+    global _Tensor, _recorded
+    _Tensor = tensor_class
+    _recorded = recorded
+
+
+def tensor_of(value: Any) -> Any:
+    """`value` as a tensor that is in no graph; a tensor is returned as it is. NumPy scalars become 0-d arrays."""
+    if isinstance(value, Variable):
+        return value
+    tensor = _new(_Tensor)
+    tensor.array = np.asarray(value) if isinstance(value, np.generic) else value
+    tensor._version = [0]
+    return tensor
+
+
+def describe(value: Any) -> str:
+    """A tensor's or array's shape and dtype, for messages; other values as they print.
+
+    >>> describe(np.zeros((2, 3), np.float32)), describe(2.0)
+    ('(2, 3) float32', '2.0')
+    """
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{tuple(value.shape)} {value.dtype}"
+    return repr(value) if len(repr(value)) < 60 else type(value).__name__
+
+
+class Op:
+    """A differentiable primitive.
+
+    A subclass defines two static methods on arrays:
+
+        forward(ctx, *inputs, **options) -> array, or tuple of arrays
+        backward(ctx, grad) -> gradient of the input, or tuple of them, None where there is none
+
+    `ctx` is the node of the graph that the call makes. In both, `ctx.xp` is NumPy or CuPy, whichever the inputs
+    belong to, and `ctx.needs_input_grad` says which inputs want a gradient. `forward` keeps what `backward` needs
+    with `ctx.save`: inputs or outputs (a second derivative flows through those), or constants of the graph such as
+    masks and indices.
+
+    A backward rule serves second derivatives too: with `create_graph` the saved values and `grad` are tensors and
+    `ctx.xp` is a module of recorded operations under NumPy's names. So it uses operators and `ctx.xp` only. Where
+    it calls a fused kernel it asks `ctx.recording` first and gives the composite formula then.
+
+    Broadcasting is not its business: the engine sums a gradient to the input's shape.
+    """
+
+    xp: Any = np
+    saved: tuple = ()
+    guards: list | tuple = ()  # for each saved array: (version list, version, edge) or None for a constant
+    edges: Any = ()
+    needs_input_grad: Any = ()
+    hooks: list | None = None
+    outputs = 1
+    recording = False
+    trace: str | None = None  # where forward was called, in anomaly mode
+    shape: tuple
+    dtype: Any
+
+    prepare: Callable[[tuple], tuple] | None = None  # casts the inputs to a common dtype before anything else
+    view = False  # the output shares the input's memory
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any, **options: Any) -> Any:
+        """Compute the output from arrays."""
+        raise NotImplementedError("an Op defines forward")
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        """Compute the gradients of the inputs from the gradient of the output."""
+        raise NotImplementedError("an Op defines backward")
+
+    def save(self, *values: Any) -> None:
+        """Keep inputs, outputs or constants for backward, in `saved`."""
+        self.saved = values
+
+    def grad_buffer(self, index: int) -> Any:
+        """An array that input `index`'s gradient may be written into, for `out=`, or None.
+
+        A parameter that an optimizer has put into its flat buffer has one; it is handed out once a backward pass,
+        and not while anybody else holds the gradient of the step before.
+        """
+        leaf = self.edges[index]
+        buffer = getattr(leaf, "_grad_buffer", None)
+        if buffer is None or self.recording or leaf.grad is not None or leaf._buffer_taken:
+            return None
+        if leaf.hooks is not None or sys.getrefcount(buffer) > leaf._buffer_references:
+            return None
+        leaf._buffer_taken = True
+        return buffer
+
+    def call(self, op: type[Op], *inputs: Any, **options: Any) -> Any:
+        """Another op inside a rule: recorded when this backward is, otherwise its forward on arrays alone."""
+        if self.recording:
+            return op.apply(*inputs, **options)
+        ctx = _new(op)
+        ctx.xp = self.xp
+        ctx.needs_input_grad = (False,) * len(inputs)
+        return op.forward(ctx, *inputs, **options)
+
+    @classmethod
+    def apply(cls, *inputs: Any, **options: Any) -> Any:
+        """Run the operation on tensors (and constants), and record it if an input wants a gradient."""
+        if cls.prepare is not None:
+            inputs = cls.prepare(inputs)
+        ctx = _new(cls)
+        arrays = []
+        edges = []
+        recorded = False
+        grad_mode = mode.grad
+        for value in inputs:
+            edge = None
+            if isinstance(value, Variable):
+                arrays.append(value.array)
+                if grad_mode:
+                    edge = value._node if value._base is None else value._current_node()
+                    if edge is None and value._requires_grad:
+                        edge = value
+                    if edge is not None:
+                        recorded = True
+            else:
+                arrays.append(value)
+            edges.append(edge)
+        if arrays[0].__class__ is not ndarray:
+            ctx.xp = _common_module(cls, arrays)
+        if recorded:
+            ctx.needs_input_grad = [edge is not None for edge in edges]
+        else:
+            ctx.needs_input_grad = [False] * len(edges)
+        try:
+            result = mode.quiet(cls.forward, ctx, *arrays, **options)
+        except (ValueError, TypeError, IndexError) as error:
+            raise _explained(cls, error, inputs) from error
+        if result.__class__ is tuple:
+            return ctx._several(inputs, arrays, edges, result, recorded)
+        if result.__class__ is not ndarray and isinstance(result, np.generic):
+            result = np.asarray(result)
+        tensor = _new(_Tensor)
+        tensor.array = result
+        if cls.view:
+            tensor._show(inputs[0], cls, inputs[1:], options)
+        else:
+            tensor._version = [0]
+        if recorded and result.dtype.kind in "fc":
+            ctx.edges = edges
+            ctx.shape = result.shape
+            ctx.dtype = result.dtype
+            tensor._node = ctx
+            if ctx.saved:
+                ctx._guard(inputs, arrays, (tensor,))
+            if mode.anomaly:
+                ctx.trace = "".join(traceback.format_stack()[:-1])
+        return tensor
+
+    def _several(self, inputs: tuple, arrays: list, edges: list, results: tuple, recorded: bool) -> tuple:
+        """Wrap several outputs; each floating one becomes a vertex that hands its gradient on to this node."""
+        tensors = tuple(tensor_of(result) for result in results)
+        if recorded:
+            self.edges = edges
+            self.outputs = len(results)
+            for index, tensor in enumerate(tensors):
+                if tensor.array.dtype.kind in "fc":
+                    tensor._node = Output(self, index, tensor.array.shape, tensor.array.dtype)
+            if self.saved:
+                self._guard(inputs, arrays, tensors)
+            if mode.anomaly:
+                self.trace = "".join(traceback.format_stack()[:-2])
+        return tensors
+
+    def _guard(self, inputs: tuple, arrays: list, outputs: tuple) -> None:
+        """Note for each saved array which input or output it is, and that tensor's version."""
+        guards: list = []
+        for value in self.saved:
+            guard = None
+            for index, array in enumerate(arrays):
+                if array is value and isinstance(inputs[index], Variable):
+                    version = inputs[index]._version
+                    guard = (version, version[0], index)
+                    break
+            else:
+                for index, output in enumerate(outputs):
+                    if output.array is value:
+                        guard = (output._version, output._version[0], -1 - index)
+                        break
+            guards.append(guard)
+        self.guards = guards
+
+    def propagate(self, grad: Any, record: bool, keep: bool, leading: set | None) -> tuple:
+        """The gradients of the inputs from the gradient of the output; the engine calls this."""
+        saved = self.saved
+        if saved is _FREED:
+            raise RuntimeError(
+                f"{self.name()}: its saved arrays were freed by an earlier backward through the same graph; "
+                "give that one retain_graph=True, or build the graph anew for each backward"
+            )
+        for guard, value in zip(self.guards, saved):
+            if guard is not None and guard[0][0] != guard[1]:
+                raise RuntimeError(
+                    f"{self.name()}: a tensor of {describe(value)} that backward needs was changed in place after "
+                    f"forward (it is at version {guard[0][0]}, expected {guard[1]}); change a copy instead"
+                )
+        ctx = self
+        if record or leading is not None:
+            ctx = self._copy(record, leading)
+        if mode.anomaly or self.trace is not None:
+            parts = self._checked_backward(ctx, grad)
+        else:
+            parts = self.backward(ctx, grad)
+        if not keep:
+            self.saved = _FREED if saved else ()
+        return parts if parts.__class__ is tuple else (parts,)
+
+    def _copy(self, record: bool, leading: set | None) -> Op:
+        """A context for one backward: its saved values as tensors when recording, its needs cut to what leads on."""
+        ctx = _new(type(self))
+        ctx.__dict__.update(self.__dict__)
+        if leading is not None:
+            ctx.needs_input_grad = [edge is not None and edge in leading for edge in self.edges]
+        if record:
+            ctx.recording = True
+            ctx.xp = _recorded
+            ctx.saved = tuple(
+                value if guard is None else self._as_tensor(value, guard)
+                for value, guard in zip(self.saved, self.guards)
+            )
+        return ctx
+
+    def _as_tensor(self, value: Any, guard: tuple) -> Any:
+        """A saved input or output as the tensor it was, in its place in the graph."""
+        version, _, index = guard
+        edge = self.edges[index] if index >= 0 else self
+        if isinstance(edge, Variable):
+            return edge
+        tensor = tensor_of(value)
+        tensor._version = version
+        tensor._node = Output(self, -1 - index, value.shape, value.dtype) if index < 0 and self.outputs > 1 else edge
+        return tensor
+
+    def _checked_backward(self, ctx: Op, grad: Any) -> Any:
+        """backward, and an error that names the op and where it was called if a gradient is NaN (anomaly mode)."""
+        parts = self.backward(ctx, grad)
+        for index, part in enumerate(parts if isinstance(parts, tuple) else (parts,)):
+            array = part.array if isinstance(part, Variable) else part
+            if array is not None and array.dtype.kind in "fc" and bool((array != array).any()):
+                where = self.trace or "(its forward ran outside detect_anomaly)\n"
+                raise RuntimeError(
+                    f"{self.name()}: backward gave NaN for input {index}, {describe(array)}. Forward was called at:\n{where}"
+                )
+        return parts
+
+    @classmethod
+    def name(cls) -> str:
+        """The name that messages give this operation."""
+        return cls.__name__
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+
+def _common_module(cls: type[Op], arrays: list) -> Any:
+    """NumPy or CuPy, by the arrays; arrays of both in one operation are an error."""
+    modules = [array_module(a) for a in arrays if hasattr(a, "dtype") and not isinstance(a, np.generic)]
+    if any(module is not modules[0] for module in modules):
+        raise RuntimeError(
+            f"{cls.name()}: its inputs are on different devices ({', '.join(m.__name__ for m in modules)} arrays); "
+            "move them to one with .to(device)"
+        )
+    return modules[0] if modules else np
+
+
+def _explained(cls: type[Op], error: Exception, inputs: tuple) -> Exception:
+    """The error again, naming the op and the shapes and dtypes that it got."""
+    text = str(error)
+    if text.startswith(f"{cls.name()}:"):
+        return error
+    kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
+    got = ", ".join(describe(value) for value in inputs)
+    return kind(f"{cls.name()}: {text} (got {got})")

@@ -1,0 +1,52 @@
+"""Settings that must be in the environment before NumPy loads its BLAS; imported first by `mydl/__init__.py`.
+
+NumPy's bundled OpenBLAS picks its kernels from a table of CPU models. A CPU newer than the table gets a
+conservative core: on a Zen 5 the Haswell one, about half as fast as the AVX-512 core that the CPU can run. Where
+the CPU has AVX-512 and the user has set nothing, `OPENBLAS_CORETYPE=SkylakeX` names that core.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+__all__ = ["choose_blas_core"]
+
+
+def _cpu_flags() -> set[str]:
+    """The CPU's feature flags as Linux lists them; empty where there is no such list."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if line.startswith("flags"):
+                    return set(line.split(":", 1)[1].split())
+    except OSError:
+        pass
+    return set()
+
+
+def choose_blas_core() -> str:
+    """Name OpenBLAS's AVX-512 core where it helps; say in one line what was done.
+
+    The variable is set only when NumPy is not yet loaded, nobody has set it, and the CPU has the AVX-512 parts
+    that the core uses.
+
+    >>> isinstance(choose_blas_core(), str)
+    True
+    """
+    chosen = os.environ.get("OPENBLAS_CORETYPE")
+    if chosen:
+        return f"OPENBLAS_CORETYPE={chosen}"
+    if not {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"} <= _cpu_flags():
+        return "OpenBLAS's own choice (no AVX-512 on this CPU)"
+    if "numpy" in sys.modules:
+        return (
+            "OpenBLAS's own choice: NumPy was imported before mydl; import mydl first, "
+            "or set OPENBLAS_CORETYPE=SkylakeX in the environment"
+        )
+    os.environ["OPENBLAS_CORETYPE"] = "SkylakeX"
+    return "OPENBLAS_CORETYPE=SkylakeX, set by mydl"
+
+
+STATUS = choose_blas_core()

@@ -1,0 +1,78 @@
+"""Reading arguments as PyTorch does: dims, shapes, operands; one place for each error message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mydl.autograd.engine import Variable
+from mydl.autograd.op import tensor_of
+from mydl.backend import is_array
+
+__all__ = ["as_tensor_operand", "axes_of", "axis_of", "require_tensor", "shape_of"]
+
+
+def require_tensor(value: Any, name: str) -> Any:
+    """`value`, if it is a tensor (an array becomes one); otherwise TypeError naming the function."""
+    if isinstance(value, Variable):
+        return value
+    if is_array(value):
+        return tensor_of(value)
+    raise TypeError(f"{name}: wanted a tensor, got {type(value).__name__}")
+
+
+def as_tensor_operand(value: Any, like: Any) -> Any:
+    """An operand as a tensor: a Python number becomes a 0-d tensor beside `like`."""
+    if isinstance(value, Variable):
+        return value
+    xp = np if isinstance(like.array, np.ndarray) else like.xp
+    return tensor_of(value if is_array(value) else xp.asarray(value))
+
+
+def axis_of(dim: Any, ndim: int, name: str) -> int:
+    """`dim` counted from the front; IndexError where the tensor has no such dimension.
+
+    >>> axis_of(-1, 3, "sum")
+    2
+    """
+    if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)):
+        raise TypeError(f"{name}: wanted an int as dim, got {dim!r}")
+    room = max(ndim, 1)
+    if not -room <= dim < room:
+        raise IndexError(f"{name}: dim {dim} is out of range for a tensor of {ndim} dimensions; wanted {-room} to {room - 1}")
+    return int(dim) % room
+
+
+def axes_of(dim: Any, ndim: int, name: str) -> Any:
+    """None (all), or a tuple of axes counted from the front, from an int or a sequence of ints; each once.
+
+    >>> axes_of((-1, 0), 3, "sum"), axes_of(None, 3, "sum")
+    ((2, 0), None)
+    """
+    if dim is None:
+        return None
+    if isinstance(dim, (int, np.integer)) and not isinstance(dim, bool):
+        axis = axis_of(dim, ndim, name)
+        return (axis,) if ndim else None
+    if not isinstance(dim, Sequence):
+        raise TypeError(f"{name}: wanted an int or a tuple of ints as dim, got {dim!r}")
+    axes = tuple(axis_of(d, ndim, name) for d in dim)
+    if len(set(axes)) != len(axes):
+        raise RuntimeError(f"{name}: a dim appears twice in {tuple(dim)}")
+    return axes if ndim and axes else None
+
+
+def shape_of(sizes: tuple, name: str) -> tuple:
+    """A shape given as separate ints or as one sequence.
+
+    >>> shape_of((2, 3), "view"), shape_of(((2, 3),), "view")
+    ((2, 3), (2, 3))
+    """
+    if len(sizes) == 1 and isinstance(sizes[0], (Sequence, np.ndarray)):
+        sizes = tuple(sizes[0])
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+            raise TypeError(f"{name}: wanted ints as sizes, got {size!r}")
+    return tuple(int(size) for size in sizes)

@@ -1,0 +1,70 @@
+"""Two-dimensional convolution and its two gradients: three bilinear ops, each other's derivatives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mydl import kernels
+from mydl.autograd.op import Op
+
+__all__ = ["Conv2D", "Conv2DInputGrad", "Conv2DWeightGrad"]
+
+
+class Conv2D(Op):
+    """Cross-correlation of x (N, C, H, W) with w (O, C/groups, kh, kw), plus b (O,) or None -> (N, O, H', W').
+
+    y[n, o, i, j] = b[o] + sum over c, u, v of w[o, c, u, v] x[n, c, i s + u d - p, j s + v d - p],
+    with H' = (H + 2 p - d (kh - 1) - 1) // s + 1.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, w: Any, b: Any, **options: Any) -> Any:
+        ctx.save(x if ctx.needs_input_grad[1] else None, w if ctx.needs_input_grad[0] else None)
+        ctx.options, ctx.shapes = options, (x.shape, w.shape)
+        return kernels.of(x).conv2d(x, w, b, **options)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        x, w = ctx.saved
+        needs_x, needs_w, needs_b = ctx.needs_input_grad
+        x_shape, w_shape = ctx.shapes
+        dx = ctx.call(Conv2DInputGrad, grad, w, shape=x_shape, **ctx.options) if needs_x else None
+        dw = ctx.call(Conv2DWeightGrad, grad, x, shape=w_shape, **ctx.options) if needs_w else None
+        db = ctx.xp.sum(grad, axis=(0, 2, 3)) if needs_b else None
+        return dx, dw, db
+
+
+class Conv2DInputGrad(Op):
+    """The gradient of Conv2D's input from the output's; also the transposed convolution of `grad` with w."""
+
+    @staticmethod
+    def forward(ctx: Any, grad: Any, w: Any, *, shape: tuple, **options: Any) -> Any:
+        ctx.save(grad if ctx.needs_input_grad[1] else None, w if ctx.needs_input_grad[0] else None)
+        ctx.options, ctx.w_shape = options, w.shape
+        return kernels.of(grad).conv2d_input_grad(grad, w, shape, **options)
+
+    @staticmethod
+    def backward(ctx: Any, x: Any) -> Any:
+        grad, w = ctx.saved
+        needs_grad, needs_w = ctx.needs_input_grad
+        d_grad = ctx.call(Conv2D, x, w, None, **ctx.options) if needs_grad else None
+        dw = ctx.call(Conv2DWeightGrad, grad, x, shape=ctx.w_shape, **ctx.options) if needs_w else None
+        return d_grad, dw
+
+
+class Conv2DWeightGrad(Op):
+    """The gradient of Conv2D's weight from the output's gradient and the input."""
+
+    @staticmethod
+    def forward(ctx: Any, grad: Any, x: Any, *, shape: tuple, **options: Any) -> Any:
+        ctx.save(grad if ctx.needs_input_grad[1] else None, x if ctx.needs_input_grad[0] else None)
+        ctx.options, ctx.x_shape = options, x.shape
+        return kernels.of(grad).conv2d_weight_grad(grad, x, shape, **options)
+
+    @staticmethod
+    def backward(ctx: Any, w: Any) -> Any:
+        grad, x = ctx.saved
+        needs_grad, needs_x = ctx.needs_input_grad
+        d_grad = ctx.call(Conv2D, x, w, None, **ctx.options) if needs_grad else None
+        dx = ctx.call(Conv2DInputGrad, grad, w, shape=ctx.x_shape, **ctx.options) if needs_x else None
+        return d_grad, dx

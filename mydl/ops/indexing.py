@@ -1,0 +1,165 @@
+"""Taking elements out and putting them back: slices, index arrays, masks, gather and scatter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mydl.autograd.op import Op
+from mydl.backend import array_module
+
+__all__ = ["Gather", "Place", "PlaceAt", "Put", "PutView", "Scatter", "Slice", "Take"]
+
+
+class Slice(Op):
+    """x[key] for a key of ints, slices, None and ...; a view. The gradient is placed into zeros."""
+
+    view = True
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, key: Any) -> Any:
+        ctx.key, ctx.input_shape = key, x.shape
+        y = x[key]
+        # NumPy gives a scalar, not a view, where every axis is an int; an ellipsis makes it a 0-d view.
+        return x[(*key, ...) if isinstance(key, tuple) else (key, ...)] if isinstance(y, np.generic) else y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.call(Place, grad, key=ctx.key, shape=ctx.input_shape)
+
+
+class Place(Op):
+    """Zeros of `shape` with x at `key`: the transpose of Slice."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, key: Any, shape: tuple) -> Any:
+        ctx.key = key
+        y = ctx.xp.zeros(shape, dtype=x.dtype)
+        y[key] = x
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.call(Slice, grad, key=ctx.key)
+
+
+class Take(Op):
+    """x[key] for a key with index arrays or masks; a copy. The gradient is added where elements came from."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, key: Any) -> Any:
+        ctx.key, ctx.input_shape = key, x.shape
+        return ctx.xp.asarray(x[key])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.call(PlaceAt, grad, key=ctx.key, shape=ctx.input_shape)
+
+
+class PlaceAt(Op):
+    """Zeros of `shape` with x added at `key`, repeated places adding up: the transpose of Take."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, key: Any, shape: tuple) -> Any:
+        ctx.key = key
+        y = ctx.xp.zeros(shape, dtype=x.dtype)
+        ctx.xp.add.at(y, key, x)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.call(Take, grad, key=ctx.key)
+
+
+def _along(xp: Any, index: Any, axis: int) -> tuple:
+    """The key that picks `index` along `axis`, and its own position along the other axes."""
+    key = []
+    for i, n in enumerate(index.shape):
+        if i == axis:
+            key.append(index)
+        else:
+            key.append(xp.arange(n).reshape([-1 if j == i else 1 for j in range(index.ndim)]))
+    return tuple(key)
+
+
+class Gather(Op):
+    """y[i][j][k] = x[index[i][j][k]][j][k] for axis 0, and so on for the others."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, index: Any, axis: int) -> Any:
+        ctx.index, ctx.axis, ctx.input_shape = index, axis, x.shape
+        if x.ndim == 0:
+            return ctx.xp.broadcast_to(x, index.shape).copy()
+        return ctx.xp.asarray(x[_along(ctx.xp, index, axis % x.ndim)])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.call(Scatter, grad, index=ctx.index, axis=ctx.axis, shape=ctx.input_shape)
+
+
+class Scatter(Op):
+    """Zeros of `shape` with x added at `index` along `axis`: the transpose of Gather."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, index: Any, axis: int, shape: tuple) -> Any:
+        ctx.index, ctx.axis, ctx.source_shape = index, axis, x.shape
+        y = ctx.xp.zeros(shape, dtype=x.dtype)
+        if y.ndim == 0:
+            return y + x.sum()
+        part = x[tuple(slice(0, n) for n in index.shape)]
+        ctx.xp.add.at(y, _along(ctx.xp, index, axis % y.ndim), part)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        taken = ctx.call(Gather, grad, index=ctx.index, axis=ctx.axis)
+        if taken.shape == ctx.source_shape:
+            return taken
+        return ctx.call(Place, taken, key=tuple(slice(0, n) for n in ctx.index.shape), shape=ctx.source_shape)
+
+
+class Put(Op):
+    """A copy of x with `value` at `key`; x's gradient is 0 there, and value gets it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, value: Any, *, key: Any) -> Any:
+        ctx.key = key
+        y = x.copy()
+        y[key] = value
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        zeros = ctx.xp.zeros_like(grad[ctx.key])
+        return ctx.call(Put, grad, zeros, key=ctx.key), ctx.call(Take, grad, key=ctx.key)
+
+
+class PutView(Op):
+    """x after the part of it that `views` shows has been overwritten by `value`, in the same memory.
+
+    `views` is the chain of view ops, with their arguments, that leads from x to that part. x's gradient is 0
+    there, and value gets it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, value: Any, *, views: tuple) -> Any:
+        ctx.views = views
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        outside = ctx.xp.ones_like(grad)
+        hole = getattr(outside, "array", outside)
+        part = grad
+        for op, options in ctx.views:
+            part = ctx.call(op, part, **options)
+            hole = ctx.hole(op, hole, options)
+        hole[...] = 0
+        return grad * outside, part
+
+    def hole(self, op: type[Op], array: Any, options: dict) -> Any:
+        """The view of a plain array that a view op gives."""
+        scratch = op()
+        scratch.xp = array_module(array)
+        return op.forward(scratch, array, **options)

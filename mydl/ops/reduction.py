@@ -1,0 +1,216 @@
+"""Reductions over axes, and running sums. `axis` is None for all axes, an int, or a tuple of ints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mydl.autograd.op import Op
+from mydl.ops.casting import to_floating
+from mydl.ops.indexing import Scatter
+
+__all__ = ["ArgReduce", "CumSum", "Extremum", "LogSumExp", "Mean", "Prod", "Sum", "Var"]
+
+
+def _kept_shape(shape: tuple, axis: Any) -> tuple:
+    """`shape` with the reduced axes at length 1, as keepdims leaves it."""
+    if axis is None:
+        return (1,) * len(shape)
+    axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))} if shape else set()
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def _count(shape: tuple, axis: Any) -> int:
+    kept = _kept_shape(shape, axis)
+    return int(np.prod([n for n, k in zip(shape, kept) if k == 1 or n == 0], dtype=np.int64)) if shape else 1
+
+
+class Sum(Op):
+    """The sum over `axis`; every element gets the gradient of its sum. float16 is summed in float32."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+        ctx.input_shape, ctx.axis = x.shape, axis
+        if x.dtype == np.float16:
+            return x.sum(axis=axis, keepdims=keepdims, dtype=np.float32).astype(np.float16)
+        return x.sum(axis=axis, keepdims=keepdims)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        kept = _kept_shape(ctx.input_shape, ctx.axis)
+        return ctx.xp.broadcast_to(ctx.xp.reshape(grad, kept), ctx.input_shape)
+
+
+class Mean(Op):
+    """The mean over `axis`; every element gets 1/n of the gradient of its mean."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+        ctx.input_shape, ctx.axis = x.shape, axis
+        count = _count(x.shape, axis)
+        if count == 0:
+            return x.sum(axis=axis, keepdims=keepdims) * np.nan
+        return x.mean(axis=axis, keepdims=keepdims)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        kept = _kept_shape(ctx.input_shape, ctx.axis)
+        scaled = ctx.xp.reshape(grad / max(_count(ctx.input_shape, ctx.axis), 1), kept)
+        return ctx.xp.broadcast_to(scaled, ctx.input_shape)
+
+
+class Var(Op):
+    """sum((x - mean)**2) / max(n - correction, 0) over `axis`; d/dx = 2 (x - mean) / (n - correction)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, axis: Any = None, correction: float = 1, keepdims: bool = False) -> Any:
+        ctx.save(x)
+        ctx.axis = axis
+        ctx.divisor = max(_count(x.shape, axis) - correction, 0)
+        wide = x.astype(np.float32) if x.dtype == np.float16 else x
+        centred = wide - _safe_mean(wide, axis)
+        total = (centred * centred).sum(axis=axis, keepdims=keepdims)
+        return (total / wide.dtype.type(ctx.divisor)).astype(x.dtype, copy=False)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        (x,) = ctx.saved
+        xp = ctx.xp
+        kept = _kept_shape(x.shape, ctx.axis)
+        mean = xp.reshape(xp.sum(x, axis=ctx.axis, keepdims=True) / max(_count(x.shape, ctx.axis), 1), kept)
+        scale = 2 / ctx.divisor if ctx.divisor else float("nan")
+        return xp.reshape(grad, kept) * ((x - mean) * scale)
+
+
+def _safe_mean(x: Any, axis: Any) -> Any:
+    return x.sum(axis=axis, keepdims=True) / max(_count(x.shape, axis), 1)
+
+
+class Extremum(Op):
+    """The largest (or smallest) value over `axis`; the gradient is shared evenly by the elements that have it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, largest: bool, axis: Any = None, keepdims: bool = False) -> Any:
+        y = (x.max if largest else x.min)(axis=axis, keepdims=keepdims)
+        ctx.save(x)
+        ctx.axis, ctx.largest = axis, largest
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        (x,) = ctx.saved
+        array = getattr(x, "array", x)  # the mask is a constant of the graph, in second derivatives too
+        top = (array.max if ctx.largest else array.min)(axis=ctx.axis, keepdims=True)
+        mask = (array == top) | (array != array) & (top != top)
+        share = mask.astype(array.dtype) / mask.sum(axis=ctx.axis, keepdims=True).astype(array.dtype)
+        return ctx.xp.reshape(grad, _kept_shape(array.shape, ctx.axis)) * share
+
+
+class ArgReduce(Op):
+    """(values, indices) of the largest or smallest element along one axis; the gradient goes to that element."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, largest: bool, axis: int, keepdims: bool = False) -> Any:
+        if x.ndim == 0:
+            ctx.axis, ctx.input_shape, ctx.index = None, (), None
+            return x.copy(), ctx.xp.zeros((), dtype=np.int64)
+        index = ctx.xp.expand_dims((x.argmax if largest else x.argmin)(axis=axis), axis).astype(np.int64)
+        values = ctx.xp.take_along_axis(x, index, axis)
+        ctx.axis, ctx.input_shape, ctx.index = axis, x.shape, index
+        if keepdims:
+            return values, index
+        return values.squeeze(axis), index.squeeze(axis)
+
+    @staticmethod
+    def backward(ctx: Any, grads: Any) -> Any:
+        grad = grads[0]
+        if ctx.axis is None:
+            return grad
+        kept = ctx.xp.reshape(grad, ctx.index.shape)
+        return ctx.call(Scatter, kept, index=ctx.index, axis=ctx.axis, shape=ctx.input_shape)
+
+
+class Prod(Op):
+    """The product over `axis`; d/dx_i = product of the others, right where some of them are 0 too."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+        ctx.save(x)
+        ctx.axis = axis
+        return x.prod(axis=axis, keepdims=keepdims)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        (x,) = ctx.saved
+        xp = ctx.xp
+        if len(x.shape) == 0:
+            return grad
+        axis = ctx.axis
+        flat = xp.reshape(x, (-1,)) if axis is None else xp.swapaxes(x, axis, -1)
+        # products of all before and of all after each element, so that no division meets a zero
+        ones = xp.ones_like(flat[..., :1])
+        before = xp.concatenate((ones, flat[..., :-1]), axis=-1)
+        after = xp.flip(xp.concatenate((flat[..., 1:], ones), axis=-1), axis=-1)
+        others = _running_products(before) * xp.flip(_running_products(after), axis=-1)
+        others = xp.reshape(others, x.shape) if axis is None else xp.swapaxes(others, axis, -1)
+        return xp.reshape(grad, _kept_shape(x.shape, axis)) * others
+
+
+def _running_products(x: Any) -> Any:
+    """Cumulative products along the last axis; of a tensor, by a recorded product for each position."""
+    if hasattr(x, "cumprod") and not hasattr(x, "array"):
+        return x.cumprod(axis=-1)
+    from mydl.ops import recorded
+
+    running = [x[..., :1]]
+    for i in range(1, x.shape[-1]):
+        running.append(running[-1] * x[..., i : i + 1])
+    return recorded.concatenate(running, axis=-1)
+
+
+class CumSum(Op):
+    """Running sums along one axis; the gradient is the running sum from the other end."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, axis: int) -> Any:
+        ctx.axis = axis
+        return ctx.xp.cumsum(x, axis=axis) if x.ndim else x.copy()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        if len(grad.shape) == 0:
+            return grad
+        xp = ctx.xp
+        return xp.flip(xp.cumsum(xp.flip(grad, axis=ctx.axis), axis=ctx.axis), axis=ctx.axis)
+
+
+class LogSumExp(Op):
+    """ln sum exp(x) over `axis`, shifted by the largest so that nothing overflows; d/dx = exp(x - y) = softmax."""
+
+    prepare = to_floating
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, axis: Any, keepdims: bool = False) -> Any:
+        xp = ctx.xp
+        if 0 in x.shape:
+            return xp.log(xp.exp(x).sum(axis=axis, keepdims=keepdims))
+        top = x.max(axis=axis, keepdims=True)
+        shift = xp.where(xp.isfinite(top), top, 0)
+        kept = xp.log(xp.exp(x - shift).sum(axis=axis, keepdims=True)) + shift
+        y = kept if keepdims else kept.reshape(x.sum(axis=axis).shape)
+        ctx.save(x, y)
+        ctx.axis = axis
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        if not ctx.saved:
+            return ctx.xp.zeros_like(grad)
+        x, y = ctx.saved
+        xp = ctx.xp
+        kept = _kept_shape(x.shape, ctx.axis)
+        return xp.reshape(grad, kept) * xp.exp(x - xp.reshape(y, kept))
+
+
+

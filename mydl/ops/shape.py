@@ -1,0 +1,168 @@
+"""Rearranging without arithmetic: reshape, permute, expand, join, split, flip, roll, pad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mydl.autograd.op import Op
+from mydl.ops.casting import cast_all, result_dtype
+
+__all__ = ["Concatenate", "Expand", "Flip", "Pad", "Permute", "Reshape", "Roll", "Split", "Stack"]
+
+
+class Reshape(Op):
+    """x in another shape; a view where the memory allows one."""
+
+    view = True
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, shape: tuple) -> Any:
+        ctx.input_shape = x.shape
+        return x.reshape(shape)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.xp.reshape(grad, ctx.input_shape)
+
+
+class Permute(Op):
+    """x with its axes in the order `axes`; a view."""
+
+    view = True
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, axes: tuple) -> Any:
+        ctx.axes = axes
+        return x.transpose(axes)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        n = len(ctx.axes)
+        back = [0] * n
+        for i, axis in enumerate(ctx.axes):
+            back[axis % n] = i
+        return ctx.xp.transpose(grad, tuple(back))
+
+
+class Expand(Op):
+    """x broadcast to `shape`; a view. The engine sums the gradient over the repetitions."""
+
+    view = True
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, shape: tuple) -> Any:
+        return ctx.xp.broadcast_to(x, shape)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return grad
+
+
+def _promote_all(inputs: tuple) -> tuple:
+    return cast_all(inputs, result_dtype(*inputs))
+
+
+class Concatenate(Op):
+    """Tensors end to end along `axis`; each gets its part of the gradient."""
+
+    prepare = _promote_all
+
+    @staticmethod
+    def forward(ctx: Any, *parts: Any, axis: int) -> Any:
+        ctx.axis = axis % parts[0].ndim if parts[0].ndim else axis
+        ctx.lengths = [part.shape[ctx.axis] if part.ndim > ctx.axis else 0 for part in parts]
+        ctx.shapes = [part.shape for part in parts]
+        return ctx.xp.concatenate(parts, axis=axis)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        parts, start = [], 0
+        for length in ctx.lengths:
+            key = (slice(None),) * ctx.axis + (slice(start, start + length),)
+            parts.append(grad[key])
+            start += length
+        return tuple(parts)
+
+
+class Stack(Op):
+    """Tensors of one shape along a new axis; each gets its slice of the gradient."""
+
+    prepare = _promote_all
+
+    @staticmethod
+    def forward(ctx: Any, *parts: Any, axis: int) -> Any:
+        ctx.axis = axis % (parts[0].ndim + 1)
+        return ctx.xp.stack(parts, axis=axis)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        lead = (slice(None),) * ctx.axis
+        return tuple(grad[(*lead, i)] for i in range(grad.shape[ctx.axis]))
+
+
+class Split(Op):
+    """x cut along `axis` into pieces of the given lengths; the gradient joins the pieces' gradients again."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, lengths: tuple, axis: int) -> Any:
+        ctx.axis = axis % x.ndim
+        ctx.piece_shapes = []
+        pieces, start = [], 0
+        for length in lengths:
+            pieces.append(x[(slice(None),) * ctx.axis + (slice(start, start + length),)])
+            ctx.piece_shapes.append(pieces[-1].shape)
+            start += length
+        ctx.input_dtype = x.dtype
+        return tuple(pieces)
+
+    @staticmethod
+    def backward(ctx: Any, grads: Any) -> Any:
+        full = [
+            ctx.xp.zeros(shape, dtype=ctx.input_dtype) if grad is None else grad
+            for grad, shape in zip(grads, ctx.piece_shapes)
+        ]
+        return ctx.xp.concatenate(full, axis=ctx.axis)
+
+
+class Flip(Op):
+    """x with its elements in reverse order along `axes`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, axes: tuple) -> Any:
+        ctx.axes = axes
+        return ctx.xp.flip(x, axis=axes).copy()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.xp.flip(grad, axis=ctx.axes)
+
+
+class Roll(Op):
+    """x shifted along `axes`, what leaves one end coming in at the other; `axes` None rolls the flattened x."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, shifts: Any, axes: Any) -> Any:
+        ctx.shifts, ctx.axes = shifts, axes
+        return ctx.xp.roll(x, shifts, axis=axes)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        back = tuple(-s for s in ctx.shifts) if isinstance(ctx.shifts, tuple) else -ctx.shifts
+        return ctx.call(Roll, grad, shifts=back, axes=ctx.axes)
+
+
+class Pad(Op):
+    """x with a border of `value`; `widths` is ((before, after), …) by axis, negative ones cut off."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, widths: tuple, value: float = 0.0) -> Any:
+        ctx.widths = widths
+        cut = tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(widths, x.shape))
+        grown = tuple((max(a, 0), max(b, 0)) for a, b in widths)
+        return ctx.xp.pad(x[cut], grown, constant_values=np.asarray(value).astype(x.dtype).item())
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.call(Pad, grad, widths=tuple((-a, -b) for a, b in ctx.widths))

@@ -1,0 +1,379 @@
+"""State dicts on disk, without pickle: `.safetensors` and `.npz`, written whole or not at all.
+
+A state dict is a mapping from names to tensors. `save` and `load` choose the format by the file's name.
+Files are treated as coming from a stranger: nothing in them is executed, and every size that a header
+declares is checked against the file before memory is asked for it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from mydl.tensor import MyTensor
+
+__all__ = ["atomic_write", "load", "load_metadata", "save"]
+
+SUFFIXES = (".safetensors", ".npz")
+
+# The dtypes both formats and NumPy share, under safetensors' codes; NumPy has no bfloat16 or 8-bit floats.
+_DTYPES = {
+    "BOOL": "bool",
+    "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64",
+    "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64",
+    "F16": "float16", "F32": "float32", "F64": "float64",
+}  # fmt: skip
+
+_METADATA = "__metadata__"  # safetensors' own key for it; the .npz has a member of that name
+_HEADER_LIMIT = 100_000_000  # bytes of JSON; safetensors' own limit
+_SMALL = 64 << 20  # bytes that a compressed .npz may always unpack to ...
+_INFLATION = 100  # ... and beyond them, how many times its own size
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears under its name complete and on disk, or not at all.
+
+    The bytes go to a temporary file in the same folder, which is synced and then renamed over `path`. If
+    anything fails on the way (a full disk, Ctrl-C, an error in the `with` block) it is removed and an older
+    file at `path` stays as it was. A symbolic link at `path` is followed.
+
+    Yields:
+        A binary file, open for writing.
+
+    Raises:
+        OSError: `path` cannot be written; the error names `path`.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> with atomic_write(folder / "notes.txt") as file:
+        ...     _ = file.write(b"whole")
+        >>> [p.name for p in folder.iterdir()]
+        ['notes.txt']
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.tmp")
+    try:
+        # Mode "x" gives the permissions that a plain open() would, which tempfile's 0600 are not.
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+        _sync_folder(target.parent)
+    except BaseException as error:
+        _remove(temporary)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
+            raise OSError(error.errno, f"cannot write: {error.strerror}", os.fspath(path)) from error
+        raise
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return  # the error that led here is the one to report
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable. Windows cannot open folders, and needs no such call."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def save(
+    state_dict: Mapping[str, MyTensor | np.ndarray | float],
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write a state dict to a `.safetensors` or `.npz` file, whole or not at all.
+
+    Args:
+        state_dict: names to tensors, NumPy arrays or Python numbers (stored as int64, float64 or bool
+            scalars), in bool, an integer type or float16, float32, float64. A GPU's are copied to the host.
+        path: where to; its suffix chooses the format. An existing file is replaced.
+        metadata: text to store beside the tensors, such as the model's options; `load_metadata` reads it.
+
+    Raises:
+        ValueError: another suffix, or a name that a file cannot hold safely.
+        TypeError: a value that is no array or number; the error names its key.
+        OSError: `path` cannot be written. An older file is left as it was.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+        >>> save({"weight": np.ones((2, 3), np.float32)}, path, metadata={"model": "logistic"})
+        >>> load(path)["weight"].shape, load_metadata(path)
+        ((2, 3), {'model': 'logistic'})
+    """
+    suffix = _suffix(path)
+    arrays = _host_arrays(state_dict)
+    metadata = _checked_metadata(metadata or {})
+    with atomic_write(path) as file:
+        if suffix == ".npz":
+            _write_npz(file, arrays, metadata)
+        else:
+            file.write(safetensors.numpy.save(arrays, metadata or None))
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, MyTensor]:
+    """Read the state dict in a `.safetensors` or `.npz` file, written by mydl or by any other program.
+
+    The tensors are new, on the host, and ask for no gradient. Their order is the file's; in a .safetensors
+    file that is not the order of saving.
+
+    Raises:
+        ValueError: another suffix; a damaged, truncated, foreign or hostile file; a dtype that NumPy lacks.
+            The error names the file and says what was found and what was wanted.
+        OSError: the file is missing or cannot be read.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.npz")
+        >>> save({"bias": np.zeros(3, np.float16)}, path)
+        >>> load(path)["bias"].dtype
+        dtype('float16')
+    """
+    suffix = _suffix(path)
+    with _opened(path, suffix) as file:
+        arrays = _read_npz(file) if suffix == ".npz" else _read_safetensors(file, path)
+    return {name: MyTensor(array) for name, array in arrays.items()}
+
+
+def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read the text that `save` stored beside the tensors; empty where there is none. Fails as `load` does.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.npz")
+        >>> save({}, path, metadata={"epoch": "7"})
+        >>> load_metadata(path)
+        {'epoch': '7'}
+    """
+    suffix = _suffix(path)
+    with _opened(path, suffix) as file:
+        if suffix == ".safetensors":
+            return _read_safetensors_header(file)[1]
+        with zipfile.ZipFile(file) as archive:
+            return _read_npz_metadata(archive, _npz_members(archive, file))
+
+
+def _suffix(path: str | os.PathLike[str]) -> str:
+    suffix = Path(path).suffix
+    if suffix not in SUFFIXES:
+        raise ValueError(f"'{os.fspath(path)}' ends in '{suffix}'; state files end in .safetensors or .npz")
+    return suffix
+
+
+def _host_arrays(state_dict: Mapping[str, MyTensor | np.ndarray | float]) -> dict[str, np.ndarray]:
+    """Check every name and value, and give C-contiguous host arrays in the machine's byte order."""
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(f"save: found a {type(state_dict).__name__}; wanted a mapping from names to tensors")
+    arrays = {}
+    for name, value in state_dict.items():
+        if not isinstance(name, str):
+            raise TypeError(f"save: the key {name!r} is a {type(name).__name__}; wanted a string")
+        fault = _name_fault(name)
+        if fault:
+            raise ValueError(f"save: the name {name!r} {fault}")
+        if isinstance(value, MyTensor):
+            array = value.numpy()
+        elif isinstance(value, (np.ndarray, np.generic, bool, int, float)):
+            array = np.asarray(value)
+        else:
+            raise TypeError(
+                f"save: '{name}' is a {type(value).__name__}; wanted a MyTensor, a NumPy array or a number"
+            )
+        if array.dtype.name not in _DTYPES.values():
+            raise TypeError(
+                f"save: '{name}' has dtype {array.dtype}; wanted one of {', '.join(_DTYPES.values())}"
+            )
+        arrays[name] = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+    return arrays
+
+
+def _name_fault(name: str) -> str | None:
+    """What is wrong with a tensor's name, if anything; an archive's names may one day become paths."""
+    if not name or "\0" in name:
+        return "is empty or holds a NUL character"
+    if name == _METADATA:
+        return "is reserved"
+    parts = name.replace("\\", "/").split("/")
+    if not parts[0] or ".." in parts:
+        return "would leave its folder as a path"
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "cannot be written as UTF-8"
+    return None
+
+
+def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata is a {type(metadata).__name__}; wanted a mapping from strings to strings")
+    for key, value in metadata.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"metadata {key!r}: {value!r} is not text; wanted strings for keys and values")
+    return dict(metadata)
+
+
+class _Damaged(ValueError):
+    """What was found in a file and what was wanted; `_opened` puts the file's name before it."""
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str], suffix: str) -> Iterator[BinaryIO]:
+    """Open a state file, and turn whatever its bytes provoke into a ValueError or OSError that names it."""
+    name = os.fspath(path)
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise _Damaged(f"found a folder or device; wanted a {suffix} file")
+        with open(path, "rb") as file:
+            yield file
+    except OSError as error:
+        raise OSError(error.errno, f"cannot load a state dict: {error.strerror or error}", name) from error
+    except _Damaged as error:
+        raise ValueError(f"cannot load '{name}': {error}") from error
+    except Exception as error:
+        # Strange bytes fail in any way that the parsers of zip, npy and JSON can; all mean one thing here.
+        raise ValueError(
+            f"cannot load '{name}': found a damaged or foreign file ({type(error).__name__}: {error}); "
+            f"wanted a complete {suffix} file"
+        ) from error
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise _Damaged(f"found the name {twice!r} twice; wanted each name once")
+    return result
+
+
+def _parsed_metadata(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise _Damaged("found metadata that is not text; wanted strings for keys and values")
+    return value
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _read_safetensors_header(file: BinaryIO) -> tuple[dict[str, dict], dict[str, str]]:
+    """The tensor entries and the metadata, after the checks that safetensors' own reader leaves out."""
+    prefix = file.read(8)
+    length = int.from_bytes(prefix, "little")
+    if len(prefix) < 8 or length > min(_size(file) - 8, _HEADER_LIMIT):
+        raise _Damaged(
+            f"found {_size(file)} bytes with a header of {length}; wanted a complete .safetensors file"
+        )
+    header = json.loads(file.read(length), object_pairs_hook=_without_duplicates)
+    if not isinstance(header, dict):
+        raise _Damaged(f"found a header that is a {type(header).__name__}; wanted a JSON object")
+    metadata = _parsed_metadata(header.pop(_METADATA, {}))
+    for name, entry in header.items():
+        fault = _name_fault(name)
+        if fault:
+            raise _Damaged(f"found the name {name!r}, which {fault}; wanted a plain one")
+        if entry["dtype"] not in _DTYPES:
+            raise _Damaged(
+                f"found '{name}' in dtype {entry['dtype']}, which NumPy does not have; wanted one of "
+                f"{', '.join(_DTYPES)}: convert it (to F32, say) where it was written"
+            )
+    return header, metadata
+
+
+def _read_safetensors(file: BinaryIO, path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    header, _ = _read_safetensors_header(file)
+    with safetensors.safe_open(path, framework="np") as tensors:
+        return {name: tensors.get_tensor(name) for name in header}
+
+
+def _write_npz(file: BinaryIO, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """What `np.savez` does, which cannot take names such as 'file' and stamps the time on every member."""
+    if metadata:
+        text = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+        arrays = {_METADATA: text, **arrays}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _npz_members(archive: zipfile.ZipFile, file: BinaryIO) -> dict[str, zipfile.ZipInfo]:
+    """The archive's arrays by name, after checks of names, compression and sizes against the file's own."""
+    infos = archive.infolist()
+    for info in infos:
+        if not info.filename.endswith(".npy"):
+            raise _Damaged(f"found the member {info.filename!r}; wanted .npy arrays alone")
+        # bzip2 and LZMA could unpack to gigabytes in a single call.
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _Damaged(
+                f"found {info.filename!r} with compression {info.compress_type}; wanted stored or deflated"
+            )
+    packed, declared = sum(info.compress_size for info in infos), sum(info.file_size for info in infos)
+    limit = max(_SMALL, _INFLATION * _size(file))
+    if packed > _size(file) or declared > limit:
+        raise _Damaged(
+            f"found {_size(file)} bytes that claim to hold {packed} and to unpack to {declared}; "
+            f"wanted at most {limit} unpacked"
+        )
+    members = _without_duplicates([(info.filename.removesuffix(".npy"), info) for info in infos])
+    for name in members.keys() - {_METADATA}:
+        fault = _name_fault(name)
+        if fault:
+            raise _Damaged(f"found the name {name!r}, which {fault}; wanted a plain one")
+    return members
+
+
+def _read_npz_array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        else:
+            shape, _, dtype = np.lib.format.read_array_header_2_0(member)
+        if dtype.name not in _DTYPES.values():
+            raise _Damaged(
+                f"found '{name}' in dtype {dtype}; wanted numbers, one of {', '.join(_DTYPES.values())}"
+            )
+        wanted, found = math.prod(shape) * dtype.itemsize, info.file_size - member.tell()
+        if min(shape, default=0) < 0 or wanted != found:
+            raise _Damaged(f"found {found} bytes for '{name}'; wanted {wanted}, for {shape} in {dtype}")
+    with archive.open(info) as member:
+        array = np.lib.format.read_array(member, allow_pickle=False)
+    return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+
+
+def _read_npz_metadata(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> dict[str, str]:
+    if _METADATA not in members:
+        return {}
+    text = _read_npz_array(archive, _METADATA, members[_METADATA]).tobytes()
+    return _parsed_metadata(json.loads(text, object_pairs_hook=_without_duplicates))
+
+
+def _read_npz(file: BinaryIO) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(file) as archive:
+        members = _npz_members(archive, file)
+        members.pop(_METADATA, None)
+        return {name: _read_npz_array(archive, name, info) for name, info in members.items()}
