@@ -1,0 +1,89 @@
+"""Kernels: array in, array out, without graph or modules; `of(array)` gives those that suit an array.
+
+Two implementations share names and signatures: `mydl.kernels.reference`, the readable definition, which runs on
+NumPy and CuPy arrays, and `mydl.kernels.cpu`, the fast one for NumPy arrays, which needs Numba.
+
+>>> import numpy as np
+>>> of(np.zeros(3)).relu(np.array([-1.0, 2.0]))
+array([0., 2.])
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+import numpy as np
+
+from mydl.kernels import reference
+
+_for_numpy: ModuleType | None = None  # decided by the first call of `of`: importing Numba takes a while
+_why_slow: str | None = None
+
+
+def of(array) -> ModuleType:
+    """The module whose kernels serve `array`: `cpu` for a NumPy array where Numba can be imported, else `reference`.
+
+    >>> import numpy as np
+    >>> with use("reference"):
+    ...     of(np.zeros(3)).__name__
+    'mydl.kernels.reference'
+    """
+    if isinstance(array, np.ndarray):
+        return _for_numpy or _choose()
+    return reference
+
+
+def why_slow() -> str | None:
+    """One line that says why the slower kernels serve NumPy arrays and what to do about it; None if the fast ones do."""
+    _for_numpy or _choose()
+    return _why_slow
+
+
+class use:
+    """Force the kernels of NumPy arrays, for the whole process or, as a context manager, for a block.
+
+    Args:
+        name: "reference", "cpu", or None to choose anew: `cpu` where Numba can be imported.
+
+    Raises:
+        ValueError: no kernels have that name.
+        ImportError: "cpu" was asked for and Numba cannot be imported.
+
+    >>> with use("reference"):
+    ...     print(why_slow())
+    the plain NumPy kernels were chosen by mydl.kernels.use("reference")
+    """
+
+    def __init__(self, name: str | None) -> None:
+        global _for_numpy, _why_slow
+        self._before = _for_numpy, _why_slow
+        if name is None:
+            _for_numpy = _why_slow = None
+        elif name == "cpu":
+            _for_numpy, _why_slow = importlib.import_module("mydl.kernels.cpu"), None
+        elif name == "reference":
+            _for_numpy = reference
+            _why_slow = 'the plain NumPy kernels were chosen by mydl.kernels.use("reference")'
+        else:
+            raise ValueError(f'kernels.use: wanted "reference", "cpu" or None, got {name!r}')
+
+    def __enter__(self) -> use:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        global _for_numpy, _why_slow
+        _for_numpy, _why_slow = self._before
+
+
+def _choose() -> ModuleType:
+    """Decide which kernels serve NumPy arrays from now on."""
+    global _for_numpy, _why_slow
+    try:
+        _for_numpy, _why_slow = importlib.import_module("mydl.kernels.cpu"), None
+    except ImportError as error:
+        if error.name is None or error.name.split(".")[0] not in ("numba", "llvmlite"):
+            raise
+        _for_numpy = reference
+        _why_slow = f"`pip install numba` makes mydl faster: the plain NumPy kernels run now ({error})"
+    return _for_numpy

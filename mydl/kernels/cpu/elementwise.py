@@ -1,0 +1,97 @@
+"""Element by element: rectified linear unit, addition, error function, dropout."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import prange
+
+from mydl.kernels import reference
+from mydl.kernels.cpu.parallel import PARALLEL_FROM, compile_parallel, launch
+
+__all__ = ["add", "dropout", "erf", "relu", "relu_backward"]
+
+
+def _served(*arrays: np.ndarray) -> bool:
+    """Whether the kernels here take the arrays; NumPy is as fast on small ones."""
+    first = arrays[0]
+    return first.size >= PARALLEL_FROM and all(
+        a.dtype == np.float32 and a.flags.c_contiguous and a.shape == first.shape for a in arrays
+    )
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    """max(x, 0); see `reference.relu`."""
+    if not _served(x):
+        return reference.relu(x)
+    y = np.empty_like(x)
+    launch(_relu, x.size, x.reshape(-1), y.reshape(-1))
+    return y
+
+
+@compile_parallel()
+def _relu(x, y):
+    for i in prange(x.size):
+        y[i] = np.float32(0) if x[i] < 0 else x[i]
+
+
+def relu_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """0 where y <= 0, `grad` elsewhere; see `reference.relu_backward`."""
+    if not _served(grad, y):
+        return reference.relu_backward(grad, y)
+    dx = np.empty_like(grad)
+    launch(_relu_backward, y.size, grad.reshape(-1), y.reshape(-1), dx.reshape(-1))
+    return dx
+
+
+@compile_parallel()
+def _relu_backward(grad, y, dx):
+    for i in prange(y.size):
+        dx[i] = np.float32(0) if y[i] <= 0 else grad[i]
+
+
+def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a + b; see `reference.add`."""
+    if not _served(a, b):
+        return reference.add(a, b)
+    y = np.empty_like(a)
+    launch(_add, a.size, a.reshape(-1), b.reshape(-1), y.reshape(-1))
+    return y
+
+
+@compile_parallel()
+def _add(a, b, y):
+    for i in prange(y.size):
+        y[i] = a[i] + b[i]
+
+
+def erf(x: np.ndarray) -> np.ndarray:
+    """The error function; see `reference.erf`."""
+    if x.dtype not in (np.float32, np.float64) or not x.flags.c_contiguous:
+        return reference.erf(x)
+    y = np.empty_like(x)
+    launch(_erf, 8 * x.size, x.reshape(-1), y.reshape(-1))  # an element takes as long as some eight additions
+    return y
+
+
+@compile_parallel()
+def _erf(x, y):
+    for i in prange(x.size):
+        y[i] = math.erf(x[i])
+
+
+def dropout(x: np.ndarray, keep_bits: np.ndarray, threshold: int, scale: float) -> np.ndarray:
+    """x · scale where `keep_bits` >= threshold, 0 elsewhere; see `reference.dropout`."""
+    if not (_served(x) and keep_bits.dtype == np.uint16 and keep_bits.flags.c_contiguous):
+        return reference.dropout(x, keep_bits, threshold, scale)
+    y = np.empty_like(x)
+    launch(_dropout, x.size, x.reshape(-1), keep_bits.reshape(-1), threshold, float(scale), y.reshape(-1))
+    return y
+
+
+@compile_parallel()
+def _dropout(x, keep_bits, threshold, scale, y):
+    factor = np.float32(scale)
+    for i in prange(x.size):
+        y[i] = x[i] * factor if keep_bits[i] >= threshold else np.float32(0)

@@ -1,0 +1,45 @@
+"""The definition of every kernel, in plain array operations that NumPy and CuPy share.
+
+Slower than `mydl.kernels.cpu` and meant to be read first: whatever is faster must agree with it.
+"""
+
+from __future__ import annotations
+
+from mydl.kernels.reference.convolution import conv2d, conv2d_input_grad, conv2d_weight_grad
+from mydl.kernels.reference.elementwise import add, dropout, erf, relu, relu_backward
+from mydl.kernels.reference.loss import (
+    cross_entropy,
+    cross_entropy_backward,
+    log_softmax,
+    log_softmax_backward,
+    softmax,
+    softmax_backward,
+)
+from mydl.kernels.reference.normalization import batch_norm, batch_norm_backward
+from mydl.kernels.reference.optimizer import adam_step, sgd_step
+from mydl.kernels.reference.pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+
+__all__ = [
+    "adam_step",
+    "add",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "conv2d",
+    "conv2d_input_grad",
+    "conv2d_weight_grad",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "dropout",
+    "erf",
+    "log_softmax",
+    "log_softmax_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "relu",
+    "relu_backward",
+    "sgd_step",
+    "softmax",
+    "softmax_backward",
+]

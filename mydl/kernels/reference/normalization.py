@@ -1,0 +1,102 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mydl.backend import array_module
+
+__all__ = ["batch_norm", "batch_norm_backward"]
+
+Array = Any  # numpy.ndarray or cupy.ndarray
+
+
+def _layout(x: Array) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """The axes that are reduced (all but 1), the shape that spreads (C,) over x, and a channel's elements."""
+    axes = (0, *range(2, x.ndim))
+    shape = (1, -1, *(1,) * (x.ndim - 2))
+    return axes, shape, x.size // max(x.shape[1], 1)
+
+
+def _dot(a: Array, b: Array) -> Array:
+    """Σ a · b of each channel, (C,), without an array for the products."""
+    shape = (*a.shape[:2], math.prod(a.shape[2:]))
+    return array_module(a).einsum("ncl,ncl->nc", a.reshape(shape), b.reshape(shape)).sum(axis=0)
+
+
+def batch_norm(
+    x: Array, weight: Array | None, bias: Array | None, eps: float
+) -> tuple[Array, Array, Array, Array]:
+    """Normalise every channel of a batch: y = (x - mean) / sqrt(var + eps) · weight + bias.
+
+    Ioffe and Szegedy, "Batch Normalization", ICML 2015. x is (N, C), (N, C, L), (N, C, H, W), ...; weight and
+    bias are (C,) or None (1 and 0).
+
+    Returns:
+        (y, mean, var, inv_std): y in x's dtype; the channel's mean, its biased variance and 1 / sqrt(var +
+        eps), each (C,), in float32 at least (float16 is computed in float32). An empty batch has mean 0 and
+        variance 0.
+
+    >>> import numpy as np
+    >>> y, mean, var, _ = batch_norm(np.array([[1.0], [3.0]]), None, None, 0.0)
+    >>> y.ravel(), mean, var
+    (array([-1.,  1.]), array([2.]), array([1.]))
+    """
+    xp = array_module(x)
+    axes, shape, count = _layout(x)
+    count = max(count, 1)
+    wide = np.result_type(x.dtype, np.float32)
+    with np.errstate(all="ignore"):  # NaN and inf go through
+        # The first mean only brings the numbers near zero. What it lacks (its rounding error, much when
+        # |mean| >> std) is measured on the differences, where it is small and its square can be taken from
+        # the variance.
+        near = x.sum(axis=axes, dtype=wide) / count
+        y = x - near.reshape(shape)
+        rest = y.sum(axis=axes) / count
+        var = _dot(y, y) / count - rest * rest
+        inv_std = 1 / xp.sqrt(var + eps)
+        scale = inv_std if weight is None else inv_std * weight
+        shift = -rest * scale if bias is None else bias - rest * scale
+        y *= scale.reshape(shape)
+        y += shift.reshape(shape)
+    return y.astype(x.dtype, copy=False), near + rest, var, inv_std
+
+
+def batch_norm_backward(
+    grad: Array, x: Array, weight: Array | None, mean: Array, inv_std: Array
+) -> tuple[Array, Array, Array]:
+    """The gradients of `batch_norm` for x, weight and bias: (dx, dweight, dbias).
+
+    With x̂ = (x - mean) · inv_std and M elements in a channel:
+
+        dbias = sum(grad),  dweight = sum(grad · x̂),  dx = weight · inv_std · (grad - dbias / M - x̂ ·
+        dweight / M)
+
+    dx has x's dtype; dweight and dbias, both (C,), have the weight's (x's where weight is None).
+
+    >>> import numpy as np
+    >>> x, one = np.array([[1.0], [3.0]]), np.ones(1)
+    >>> batch_norm_backward(np.array([[1.0], [0.0]]), x, one, 2 * one, one)
+    (array([[0.],
+           [0.]]), array([-1.]), array([1.]))
+    """
+    axes, shape, count = _layout(x)
+    count = max(count, 1)
+    wide = np.result_type(x.dtype, np.float32)
+    with np.errstate(all="ignore"):  # NaN and inf go through
+        dx = x - mean.reshape(shape)
+        dbias = grad.sum(axis=axes, dtype=wide)
+        dweight = _dot(grad, dx) * inv_std
+        dx *= (-inv_std * dweight / count).reshape(shape)
+        dx += grad
+        dx -= (dbias / count).reshape(shape)
+        dx *= (inv_std if weight is None else inv_std * weight).reshape(shape)
+    param_dtype = x.dtype if weight is None else weight.dtype
+    return (
+        dx.astype(x.dtype, copy=False),
+        dweight.astype(param_dtype, copy=False),
+        dbias.astype(param_dtype, copy=False),
+    )

@@ -1,0 +1,65 @@
+"""Compile every CPU kernel ahead, so that no later run waits for it: `python -m mydl.kernels.warm`.
+
+Compiled code is kept on disk beside the package, or in the user's cache folder where that cannot be written to.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+__all__ = ["warm"]
+
+
+def warm() -> float:
+    """Call every CPU kernel once on small float32 arrays, the dtype they serve; return the seconds that it took.
+
+    Raises:
+        ImportError: Numba is not installed.
+
+    >>> warm() > 0
+    True
+    """
+    started = time.perf_counter()
+    from mydl.kernels import cpu
+
+    x = np.linspace(-1, 1, 16 * 4 * 16 * 16, dtype=np.float32).reshape(16, 4, 16, 16)
+    once, none = (1, 1), (0, 0)
+
+    w = np.ones((4, 4, 3, 3), np.float32)
+    y = cpu.conv2d(x, w, None, once, once, once, 1)
+    cpu.conv2d_input_grad(y, w, x.shape, once, once, once, 1)
+    cpu.conv2d_weight_grad(y, x, w.shape, once, once, once, 1)
+
+    y, indices = cpu.max_pool2d(x, (2, 2), (2, 2), none, once, False)
+    cpu.max_pool2d_backward(y, indices, x.shape)
+    y = cpu.avg_pool2d(x, (2, 2), (2, 2), none, False, True, None)
+    cpu.avg_pool2d_backward(y, x.shape, (2, 2), (2, 2), none, False, True, None)
+
+    for batch in (x, x.reshape(256, 64)):
+        channels = np.ones(batch.shape[1], np.float32)
+        _, mean, _, inv_std = cpu.batch_norm(batch, channels, channels, 1e-5)
+        cpu.batch_norm_backward(batch, batch, channels, mean, inv_std)
+
+    cpu.relu_backward(x, cpu.relu(x))
+    cpu.add(x, x)
+    cpu.erf(x)
+    cpu.dropout(x, np.zeros(x.size, np.uint16), 1, 1.0)
+
+    logits, target = x.reshape(256, 64), np.zeros(256, np.int64)
+    rows, log_sum_exp = cpu.cross_entropy(logits, target, None, -100, 0.0)
+    cpu.cross_entropy_backward(rows, logits, log_sum_exp, target, None, -100, 0.0)
+    cpu.softmax_backward(logits, cpu.softmax(logits, -1), -1)
+    cpu.log_softmax_backward(logits, cpu.log_softmax(logits, -1), -1)
+
+    p, g, m, v, vmax = np.zeros((5, 16), np.float32)
+    for buffer in (None, m):
+        cpu.sgd_step(p, g, buffer, 0.1, 0.9, 0.0, 0.0, False, True, False)
+    for largest in (None, vmax):
+        cpu.adam_step(p, g, m, v, largest, 1, 0.1, 0.9, 0.999, 1e-8, 0.0, False, False)
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    print(f"CPU kernels ready after {warm():.1f} s")

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+numba = pytest.importorskip("numba")
+
+from mydl.kernels.cpu import cross_entropy, relu  # noqa: E402 - needs Numba
+from mydl.kernels.cpu.parallel import PARALLEL_FROM, compile_parallel, launch  # noqa: E402
+
+
+@compile_parallel(cache=False)
+def _threads_seen():
+    return numba.get_num_threads()
+
+
+def test_kernels_may_be_called_from_several_python_threads(rng):
+    x = rng.standard_normal((8, 3 * PARALLEL_FROM)).astype(np.float32)
+    z, target = rng.standard_normal((500, 40)).astype(np.float32), np.zeros(500, np.int64)
+    loss = cross_entropy(z, target, None, -100, 0.0)[0]
+
+    def work(k):
+        for _ in range(20):
+            np.testing.assert_array_equal(relu(x[k]), np.maximum(x[k], 0))
+            np.testing.assert_array_equal(cross_entropy(z, target, None, -100, 0.0)[0], loss)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+
+
+@pytest.mark.filterwarnings("ignore::numba.NumbaPerformanceWarning")  # nothing in it to run in parallel
+def test_small_work_stays_on_one_thread_and_leaves_numbas_setting_alone():
+    before = numba.get_num_threads()
+    assert launch(_threads_seen, PARALLEL_FROM - 1) == 1
+    assert launch(_threads_seen, PARALLEL_FROM) == before
+    assert numba.get_num_threads() == before
