@@ -1,0 +1,52 @@
+"""Data: datasets, samplers, the DataLoader, transforms, and the readers of files."""
+
+from . import datasets, transforms
+from .collate import default_collate
+from .dataset import (
+    ArrayDataset,
+    ConcatDataset,
+    Dataset,
+    ImageArrayDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
+from .digits import SyntheticDigits
+from .folder import ImageFolder
+from .idx import read_idx
+from .loader import DataLoader
+from .mnist import MNIST, FashionMNIST, find_data_root
+from .sampler import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+
+__all__ = [
+    "MNIST",
+    "ArrayDataset",
+    "BatchSampler",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "FashionMNIST",
+    "ImageArrayDataset",
+    "ImageFolder",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "Subset",
+    "SubsetRandomSampler",
+    "SyntheticDigits",
+    "TensorDataset",
+    "WeightedRandomSampler",
+    "datasets",
+    "default_collate",
+    "find_data_root",
+    "random_split",
+    "read_idx",
+    "transforms",
+]

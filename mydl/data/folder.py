@@ -1,0 +1,106 @@
+"""Images in folders: a folder a class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from .dataset import Dataset
+
+IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+LARGEST_IMAGE = 32 << 20  # pixels; decoded and converted they take less than 256 MB
+
+
+def read_image(path: str | os.PathLike[str]) -> Any:
+    """The image in a file, as a PIL image in RGB.
+
+    Raises ValueError for a file that is no whole image, or one of more than 33 million pixels; OSError for
+    one that cannot be opened.
+
+    >>> read_image("nowhere.png")
+    Traceback (most recent call last):
+    FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.png'
+    """
+    from PIL import Image
+
+    with open(path, "rb") as file:
+        try:
+            with Image.open(file, formats=("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")) as image:
+                if image.width * image.height > LARGEST_IMAGE:
+                    raise ValueError(f"{image.width}×{image.height} is more than {LARGEST_IMAGE:,} pixels")
+                return image.convert("RGB")
+        except Exception as error:  # its decoders raise whatever a damaged file makes them trip over
+            raise ValueError(f"{path}: not a readable image ({type(error).__name__}: {error})") from None
+
+
+class ImageFolder(Dataset):
+    """Images in a folder a class, as `root/cat/1.png` and `root/dog/a/2.jpg`; samples are (image, label).
+
+    Args:
+        root: the folder of the classes, which are numbered in the order of their names.
+        transform, target_transform: applied to each PIL image and each label.
+        loader: reads an image from a path; by default `read_image`, which gives RGB.
+        is_valid_file: says by its path whether a file is an image; by default its extension does.
+        allow_empty: whether a class may have no images.
+
+    `classes`, `class_to_idx`, `samples` (path, label), `imgs` (the same) and `targets` are as in torchvision.
+
+    Raises FileNotFoundError if there are no classes, or one has no images.
+
+    >>> import pathlib, tempfile
+    >>> from PIL import Image
+    >>> root = pathlib.Path(tempfile.mkdtemp())
+    >>> (root / "cat").mkdir()
+    >>> Image.new("L", (4, 3)).save(root / "cat" / "1.png")
+    >>> images = ImageFolder(root)
+    >>> images.classes, images[0][0].size, images[0][1]
+    (['cat'], (4, 3), 0)
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        loader: Callable[[str], Any] = read_image,
+        is_valid_file: Callable[[str], bool] | None = None,
+        allow_empty: bool = False,
+    ) -> None:
+        self.root = root
+        self.transform = transform
+        self.target_transform = target_transform
+        self.loader = loader
+        self.classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+        if not self.classes:
+            raise FileNotFoundError(f"ImageFolder: no class folders in {root}")
+        self.class_to_idx = {name: index for index, name in enumerate(self.classes)}
+        accept = is_valid_file or (lambda path: path.lower().endswith(IMG_EXTENSIONS))
+        self.samples: list[tuple[str, int]] = []
+        for name, index in self.class_to_idx.items():
+            found = [(path, index) for path in _files(os.path.join(root, name)) if accept(path)]
+            if not found and not allow_empty:
+                raise FileNotFoundError(f"ImageFolder: no images in {os.path.join(root, name)}")
+            self.samples += found
+        self.imgs = self.samples
+        self.targets = [label for _, label in self.samples]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        path, target = self.samples[index]
+        sample: Any = self.loader(path)
+        if self.transform is not None:
+            sample = self.transform(sample)
+        if self.target_transform is not None:
+            target = self.target_transform(target)
+        return sample, target
+
+
+def _files(folder: str) -> list[str]:
+    return [
+        os.path.join(directory, name)
+        for directory, _, names in sorted(os.walk(folder, followlinks=True))
+        for name in sorted(names)
+    ]

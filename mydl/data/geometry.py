@@ -1,0 +1,292 @@
+"""Transforms that move pixels: resizing, flipping, cropping, turning, affine maps."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from . import warp
+from .draws import uniforms
+from .images import ImageTransform, Span, between, span
+
+
+class InterpolationMode(enum.Enum):
+    """How pixels between pixels are made."""
+
+    NEAREST = "nearest"
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+
+
+class Resize(ImageTransform):
+    """Scale images to `size`: (height, width), or an int for the shorter side, keeping the proportions.
+
+    With an int, `max_size` bounds the longer side. Shrinking weights all the pixels that fall into one
+    (antialias), as Pillow does.
+
+    >>> Resize(14)(np.zeros((5, 28, 56), np.uint8)).shape
+    (5, 14, 28)
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int],
+        interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+        max_size: int | None = None,
+        antialias: bool | None = True,
+    ) -> None:
+        if antialias is False:
+            raise NotImplementedError("Resize: antialias=False")
+        self.size = size
+        self.interpolation = _interpolation("Resize", interpolation, tuple(InterpolationMode))
+        self.max_size = max_size
+        self.antialias = antialias
+        if any(side < 1 for side in np.atleast_1d(size)) or np.size(size) > 2:
+            raise ValueError(f"Resize: wanted one or two sizes of at least 1, got {size}")
+        if max_size is not None and (np.size(size) == 2 or max_size <= np.atleast_1d(size)[0]):
+            raise ValueError(
+                f"Resize: max_size={max_size} goes with a single size that is smaller, got size={size}"
+            )
+
+    def _apply(self, pixels: np.ndarray) -> np.ndarray:
+        size = self._target(*pixels.shape[2:])
+        return pixels if size == pixels.shape[2:] else warp.resize(pixels, size, self.interpolation.value)
+
+    def _target(self, height: int, width: int) -> tuple[int, int]:
+        if np.size(self.size) == 2:
+            return int(self.size[0]), int(self.size[1])  # type: ignore[index]
+        short = int(np.atleast_1d(self.size)[0])
+        long = int(short * max(height, width) / min(height, width))
+        if self.max_size is not None and long > self.max_size:
+            short, long = int(self.max_size * short / long), self.max_size
+        return (short, long) if height <= width else (long, short)
+
+
+class RandomHorizontalFlip(ImageTransform):
+    """Mirror an image, left to right, with probability `p`.
+
+    >>> RandomHorizontalFlip(p=1)(np.array([[1, 2]], np.uint8)).tolist()
+    [[2, 1]]
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"RandomHorizontalFlip: wanted a probability, got {p}")
+        self.p = p
+
+    def _apply(self, pixels: np.ndarray) -> np.ndarray:
+        flip = uniforms(len(pixels), 1)[:, 0] < self.p
+        return np.where(flip[:, None, None, None], pixels[..., ::-1], pixels)
+
+
+class RandomCrop(ImageTransform):
+    """Cut a piece of `size` (height and width, or both in one int) out of an image at a random place.
+
+    `padding` is added before: one int for all sides, two for left-right and top-bottom, four for left, top,
+    right, bottom; `padding_mode` fills it: "constant" (with `fill`), "edge", "reflect" or "symmetric".
+    `pad_if_needed` pads an image that is smaller than `size`. Raises ValueError for a smaller one otherwise.
+
+    >>> RandomCrop(28, padding=2)(np.zeros((5, 28, 28), np.uint8)).shape
+    (5, 28, 28)
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int],
+        padding: int | Sequence[int] | None = None,
+        pad_if_needed: bool = False,
+        fill: Span = 0,
+        padding_mode: str = "constant",
+    ) -> None:
+        if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
+            raise ValueError(
+                f"RandomCrop: padding_mode {padding_mode!r}: wanted constant, edge, reflect or symmetric"
+            )
+        if np.size(padding or 0) not in (1, 2, 4) or np.size(size) > 2:
+            raise ValueError(
+                f"RandomCrop: wanted 1 or 2 sizes and 1, 2 or 4 paddings, got {size} and {padding}"
+            )
+        self.size = size
+        self.padding = padding
+        self.pad_if_needed = pad_if_needed
+        self.fill = fill
+        self.padding_mode = padding_mode
+
+    def _apply(self, pixels: np.ndarray) -> np.ndarray:
+        height, width = (int(side) for side in np.broadcast_to(self.size, 2))
+        if self.padding is not None:
+            sides = np.atleast_1d(self.padding).astype(int)
+            left, top, right, bottom = np.tile(sides, 4 // sides.size)
+            pixels = self._pad(pixels, (top, bottom), (left, right))
+        if self.pad_if_needed:
+            missing = max(height - pixels.shape[2], 0), max(width - pixels.shape[3], 0)
+            pixels = self._pad(pixels, (missing[0],) * 2, (missing[1],) * 2)
+        if pixels.shape[2] < height or pixels.shape[3] < width:
+            raise ValueError(
+                f"RandomCrop: {height}×{width} is larger than the image, {pixels.shape[2]}×{pixels.shape[3]}"
+            )
+        pieces = sliding_window_view(pixels, (height, width), axis=(2, 3))  # type: ignore[call-overload]
+        places = uniforms(len(pixels), 2) * pieces.shape[2:4]
+        row, column = places.astype(np.intp).T
+        return pieces[np.arange(len(pixels)), :, row, column]
+
+    def _pad(self, pixels: np.ndarray, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
+        widths = ((0, 0), (0, 0), rows, columns)
+        if self.padding_mode != "constant":
+            return np.pad(pixels, widths, mode=self.padding_mode)  # type: ignore[call-overload]
+        padded = np.pad(pixels, widths)
+        inside = np.pad(np.ones(pixels.shape[2:], bool), widths[2:])
+        return np.where(inside, padded, _fill_values(self.fill, pixels).astype(pixels.dtype))
+
+
+class RandomRotation(ImageTransform):
+    """Turn an image counter-clockwise by a random angle between -degrees and degrees, or the two given.
+
+    About `center` (x, y), by default the middle. Uncovered pixels get `fill`. `expand` enlarges the image so
+    that all of it is seen; images of a batch would then differ in size, so that is for single ones.
+
+    >>> RandomRotation((90, 90))(np.array([[1, 2], [3, 4]], np.uint8)).tolist()
+    [[2, 4], [1, 3]]
+    """
+
+    def __init__(
+        self,
+        degrees: Span,
+        interpolation: InterpolationMode = InterpolationMode.NEAREST,
+        expand: bool = False,
+        center: Sequence[float] | None = None,
+        fill: Span = 0,
+    ) -> None:
+        self.degrees = span("RandomRotation: degrees", degrees, 0.0, -math.inf)
+        self.interpolation = _interpolation("RandomRotation", interpolation)
+        self.expand = expand
+        self.center = center
+        self.fill = fill
+
+    def _apply(self, pixels: np.ndarray) -> np.ndarray:
+        angle = np.deg2rad(between(uniforms(len(pixels), 1)[:, 0], self.degrees))
+        turn = _rotation(angle)
+        height, width = pixels.shape[2:]
+        centre = np.array(self.center or (width / 2, height / 2))
+        size, seen = (height, width), centre
+        if self.expand:
+            if len(pixels) > 1:
+                raise ValueError(f"RandomRotation: expand=True gives {len(pixels)} images of different sizes")
+            corners = np.array([[0, 0], [width, 0], [width, height], [0, height]]) - centre
+            places = corners @ turn[0].T + centre
+            extent = np.ptp(places, axis=0)
+            # A right angle swaps the sides, wherever the middle falls; else Pillow counts the pixels touched.
+            touched = np.ceil(places.max(axis=0)) - np.floor(places.min(axis=0))
+            columns, rows = np.where(np.isclose(extent, np.rint(extent)), np.rint(extent), touched).astype(
+                int
+            )
+            size, seen = (int(rows), int(columns)), centre + np.array([columns - width, rows - height]) / 2
+        offset = centre - turn @ seen
+        return _affine(self, pixels, turn, offset, size)
+
+
+class RandomAffine(ImageTransform):
+    """Turn, shift, scale and shear an image at random, keeping its middle (or `center`) in place.
+
+    Args:
+        degrees: the angle is between these two, or between -degrees and degrees, clockwise.
+        translate: (a, b): shift by up to a·width and b·height pixels, rounded to whole ones.
+        scale: (smallest, largest) factor.
+        shear: degrees; s or (s1, s2) along x; (s1, s2, t1, t2) along x and y.
+        interpolation: NEAREST or BILINEAR.
+        fill: value of the uncovered pixels, or one a channel.
+        center: (x, y) that stays in place.
+
+    The map is x ↦ T C (scale · R · Shear_y · Shear_x) C⁻¹ x.
+
+    >>> jitter = RandomAffine(10, translate=(0.1, 0.1), scale=(0.9, 1.1), shear=5)
+    >>> jitter(np.zeros((5, 28, 28), np.uint8)).shape
+    (5, 28, 28)
+    """
+
+    def __init__(
+        self,
+        degrees: Span,
+        translate: Sequence[float] | None = None,
+        scale: Sequence[float] | None = None,
+        shear: Span | None = None,
+        interpolation: InterpolationMode = InterpolationMode.NEAREST,
+        fill: Span = 0,
+        center: Sequence[float] | None = None,
+    ) -> None:
+        self.degrees = span("RandomAffine: degrees", degrees, 0.0, -math.inf)
+        if translate is not None and (len(translate) != 2 or not all(0 <= part <= 1 for part in translate)):
+            raise ValueError(f"RandomAffine: translate: wanted two numbers from 0 to 1, got {translate}")
+        if scale is not None and (len(scale) != 2 or min(scale) <= 0):
+            raise ValueError(f"RandomAffine: scale: wanted two numbers above 0, got {scale}")
+        if np.size(shear or 0) not in (1, 2, 4):
+            raise ValueError(f"RandomAffine: shear: wanted 1, 2 or 4 numbers, got {shear}")
+        self.translate = translate
+        self.scale = scale
+        self.shear = shear
+        if isinstance(shear, (int, float)):
+            self.shear = span("RandomAffine: shear", shear, 0.0, -math.inf)
+        self.interpolation = _interpolation("RandomAffine", interpolation)
+        self.fill = fill
+        self.center = center
+
+    def _apply(self, pixels: np.ndarray) -> np.ndarray:
+        height, width = pixels.shape[2:]
+        draw = uniforms(len(pixels), 6).T
+        angle = np.deg2rad(between(draw[0], self.degrees))
+        reach = np.array(self.translate or (0, 0)) * (width, height)
+        shift = np.round((2 * draw[1:3].T - 1) * reach)
+        scale = between(draw[3], self.scale or (1, 1))
+        shears = [*(self.shear or (0, 0)), 0, 0]  # type: ignore[misc]
+        along_x = np.tan(np.deg2rad(between(draw[4], shears[0:2])))
+        along_y = np.tan(np.deg2rad(between(draw[5], shears[2:4])))
+        one, zero = np.ones_like(angle), np.zeros_like(angle)
+        shear_x = np.array([[one, -along_x], [zero, one]]).transpose(2, 0, 1)
+        shear_y = np.array([[one, zero], [-along_y, one]]).transpose(2, 0, 1)
+        back = np.linalg.inv(scale[:, None, None] * (_rotation(angle) @ shear_y @ shear_x))
+        centre = np.array(self.center or (width / 2, height / 2))
+        offset = centre - (back @ (centre + shift)[:, :, None])[:, :, 0]
+        return _affine(self, pixels, back, offset, (height, width))
+
+
+def _affine(
+    transform: RandomRotation | RandomAffine,
+    pixels: np.ndarray,
+    linear: np.ndarray,
+    offset: np.ndarray,
+    size: tuple[int, int],
+) -> np.ndarray:
+    matrices = np.concatenate([linear, offset[:, :, None]], axis=2)
+    bilinear = transform.interpolation is InterpolationMode.BILINEAR
+    return warp.affine(pixels, matrices, size, bilinear, _fill_values(transform.fill, pixels))
+
+
+def _rotation(angle: np.ndarray) -> np.ndarray:
+    """[[cos, -sin], [sin, cos]] of each angle, (N, 2, 2); with y downwards it turns clockwise."""
+    cos, sin = np.round(np.cos(angle), 15), np.round(np.sin(angle), 15)  # right angles exactly
+    return np.array([[cos, -sin], [sin, cos]]).transpose(2, 0, 1)
+
+
+def _fill_values(fill: Span, pixels: np.ndarray) -> np.ndarray:
+    values = np.atleast_1d(np.asarray(fill))
+    if values.size not in (1, pixels.shape[1]):
+        raise ValueError(f"fill: {values.size} values for images of {pixels.shape[1]} channels")
+    return values[:, None, None]
+
+
+def _interpolation(
+    name: str,
+    value: Any,
+    allowed: Sequence[InterpolationMode] = (InterpolationMode.NEAREST, InterpolationMode.BILINEAR),
+) -> InterpolationMode:
+    """The mode, also from its name or from Pillow's number for it."""
+    value = {0: "nearest", 2: "bilinear", 3: "bicubic"}.get(value, value) if isinstance(value, int) else value
+    mode = InterpolationMode(value)
+    if mode not in allowed:
+        raise NotImplementedError(f"{name}: interpolation={mode}")
+    return mode

@@ -1,0 +1,87 @@
+"""The forms that images come in, and the base class of the transforms that do not care which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mydl.tensor import MyTensor
+
+Span: TypeAlias = "float | Sequence[float]"
+
+
+class ImageTransform:
+    """A transform that is a function of pixels (N, C, H, W), whatever the images came in."""
+
+    whole_batch = True
+
+    def __call__(self, img: Any) -> Any:
+        pixels, restore = to_pixels(img, type(self).__name__)
+        return restore(self._apply(pixels))
+
+    def _apply(self, pixels: np.ndarray) -> np.ndarray:
+        raise NotImplementedError(type(self).__name__)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in vars(self).items())})"
+
+
+def is_pil(value: Any) -> bool:
+    return any(cls.__module__ == "PIL.Image" for cls in type(value).__mro__)
+
+
+def to_pixels(img: Any, name: str) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
+    """The images as pixels (N, C, H, W), and the function that brings pixels back into their form."""
+    array = img.array if isinstance(img, MyTensor) else img
+    wrap: Callable[[np.ndarray], Any] = MyTensor if isinstance(img, MyTensor) else np.asarray
+    if is_pil(img):
+        from PIL import Image
+
+        if img.mode not in ("L", "LA", "RGB", "RGBA", "I", "F"):
+            raise ValueError(f"{name}: PIL images of mode {img.mode} must be converted to L or RGB first")
+        array, wrap = np.asarray(img), Image.fromarray
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "uif":
+        kind = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(img).__name__
+        raise TypeError(f"{name}: wanted a PIL image, or an array or host tensor of numbers, got {kind}")
+    if array.ndim not in (2, 3, 4) or (is_pil(img) and array.ndim > 3):
+        raise ValueError(f"{name}: wanted images of 2 to 4 dims, got shape {array.shape}")
+    one_image = array.ndim == 2 or (array.ndim == 3 and isinstance(img, MyTensor))
+    channels_last = False
+    if not isinstance(img, MyTensor) and array.ndim > 2:
+        one_image = array.ndim == 3 and (
+            is_pil(img) or (array.dtype.kind != "f" and array.shape[-1] in (1, 3, 4))
+        )
+        channels_last = one_image or (array.ndim == 4 and array.dtype.kind != "f")
+    has_channels = array.ndim == 4 or (array.ndim == 3 and one_image)
+    pixels = array if has_channels else array[..., None, :, :]
+    pixels = np.moveaxis(pixels, -1, -3) if channels_last else pixels
+    pixels = pixels[None] if one_image else pixels
+
+    def restore(result: np.ndarray) -> Any:
+        if result.dtype != array.dtype and array.dtype.kind != "f":
+            limits = np.iinfo(array.dtype)
+            result = np.clip(np.rint(result), limits.min, limits.max)
+        result = result.astype(array.dtype, copy=False)
+        result = result[0] if one_image else result
+        result = np.moveaxis(result, -3, -1) if channels_last else result
+        return wrap(np.ascontiguousarray(result if has_channels else result[..., 0, :, :]))
+
+    return pixels, restore
+
+
+def between(draw: np.ndarray, span: Sequence[float]) -> np.ndarray:
+    return span[0] + draw * (span[1] - span[0])
+
+
+def span(name: str, value: Any, middle: float, lowest: float) -> tuple[float, float]:
+    """The pair itself, or middle ± a number, cut off at `lowest` (a hue must lie within it)."""
+    if isinstance(value, (int, float, np.number)):
+        if value < 0:
+            raise ValueError(f"{name}: a single number must not be negative, got {value}")
+        low = float(middle - value)
+        return (low if lowest == -0.5 else max(low, lowest)), float(middle + value)
+    if not isinstance(value, Sequence) or len(value) != 2 or not lowest <= value[0] <= value[1]:
+        raise ValueError(f"{name}: wanted a number, or two in order from {lowest}, got {value}")
+    return float(value[0]), float(value[1])

@@ -1,0 +1,74 @@
+"""ImageFolder: order, labels, and what happens to broken images."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mydl.data import DataLoader, ImageFolder, folder, transforms
+
+
+@pytest.fixture
+def root(tmp_path):
+    for number, name in enumerate(["dog/b.png", "dog/a.jpg", "cat/x/deep.BMP", "cat/1.png", "dog/notes.txt"]):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".txt":
+            path.write_text("no image")
+        else:
+            Image.new("RGB", (6, 4), (40 * number, 10, 20)).save(path)
+    return tmp_path
+
+
+def test_classes_samples_and_targets(root):
+    data = ImageFolder(root)
+    assert data.classes == ["cat", "dog"] and data.class_to_idx == {"cat": 0, "dog": 1}
+    paths = [path[len(str(root)) + 1 :].replace("\\", "/") for path, _ in data.samples]
+    assert paths == ["cat/1.png", "cat/x/deep.BMP", "dog/a.jpg", "dog/b.png"]
+    assert data.targets == [0, 0, 1, 1] and data.imgs is data.samples and len(data) == 4
+    image, label = data[0]
+    assert image.mode == "RGB" and image.getpixel((0, 0)) == (120, 10, 20) and label == 0
+
+
+def test_transforms_and_batches(root):
+    data = ImageFolder(
+        root, transforms.Compose([transforms.Resize((2, 3)), transforms.ToTensor()]), lambda y: -y
+    )
+    images, labels = next(iter(DataLoader(data, batch_size=4)))
+    assert images.shape == (4, 3, 2, 3) and images.array.dtype == np.float32
+    assert labels.tolist() == [0, 0, -1, -1]
+
+
+def test_own_loader_and_own_choice_of_files(root):
+    data = ImageFolder(
+        root, loader=str.upper, is_valid_file=lambda path: path.endswith(".txt"), allow_empty=True
+    )
+    assert [label for _, label in data] == [1] and data[0][0].endswith("NOTES.TXT")
+
+
+def test_empty_folders(root, tmp_path):
+    (tmp_path / "bird").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no images in .*bird"):
+        ImageFolder(root)
+    assert len(ImageFolder(root, allow_empty=True)) == 4
+    with pytest.raises(FileNotFoundError, match="no class folders"):
+        ImageFolder(tmp_path / "bird")
+    with pytest.raises(FileNotFoundError, match="absent"):
+        ImageFolder(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: b"", lambda data: data[:60], lambda data: b"GIF89a" + bytes(50)]
+)
+def test_broken_images(tmp_path, damage):
+    path = tmp_path / "broken.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 20), np.uint8)).save(path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"broken\.png: not a readable image"):
+        folder.read_image(path)
+
+
+def test_decompression_bombs(tmp_path):
+    path = tmp_path / "bomb.png"
+    Image.new("1", (6_000, 6_000)).save(path)
+    with pytest.raises(ValueError, match="more than 33,554,432 pixels"):
+        folder.read_image(path)
