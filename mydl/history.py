@@ -56,7 +56,7 @@ class History:
         """
         row = self._checked(metrics)
         if self.path is not None:
-            self._write([*self.rows, row])
+            _write(self.path, [*self.rows, row])
         self.rows.append(row)
 
     def best(self, metric: str, mode: str) -> dict[str, float]:
@@ -137,7 +137,7 @@ class History:
             raise ValueError(f"found {cell!r} under {name!r}; wanted a number") from error
 
     def _checked(self, metrics: Mapping[str, float]) -> dict[str, float]:
-        row = {}
+        row: dict[str, float] = {}
         for name, value in metrics.items():
             if not isinstance(value, numbers.Real):
                 raise TypeError(f"History: {name!r} is a {type(value).__name__}; wanted a number")
@@ -151,11 +151,12 @@ class History:
             )
         return {name: row[name] for name in self.columns or row}
 
-    def _write(self, rows: list[dict[str, float]]) -> None:
-        # The whole file, not one more line: a crash while appending would leave half a row. It is small.
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        with atomic_write(self.path) as file:
-            file.write(text.getvalue().encode())
+
+def _write(path: str | os.PathLike[str], rows: list[dict[str, float]]) -> None:
+    # The whole file, not one more line: a crash while appending would leave half a row. It is small.
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic_write(path) as file:
+        file.write(text.getvalue().encode())

@@ -7,6 +7,7 @@ declares is checked against the file before memory is asked for it.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import safetensors
@@ -36,6 +37,8 @@ _DTYPES = {
     "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64",
     "F16": "float16", "F32": "float32", "F64": "float64",
 }  # fmt: skip
+
+T = TypeVar("T")
 
 _METADATA = "__metadata__"  # safetensors' own key for it; the .npz has a member of that name
 _HEADER_LIMIT = 100_000_000  # bytes of JSON; safetensors' own limit
@@ -249,11 +252,12 @@ def _opened(path: str | os.PathLike[str], suffix: str) -> Iterator[BinaryIO]:
             raise _Damaged(f"found a folder or device; wanted a {suffix} file")
         with open(path, "rb") as file:
             yield file
-    except OSError as error:
-        raise OSError(error.errno, f"cannot load a state dict: {error.strerror or error}", name) from error
     except _Damaged as error:
         raise ValueError(f"cannot load '{name}': {error}") from error
     except Exception as error:
+        # A damaged archive sends zipfile to impossible places (EINVAL); other numbers are the system's own.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise OSError(error.errno, f"cannot load a state dict: {error.strerror}", name) from error
         # Strange bytes fail in any way that the parsers of zip, npy and JSON can; all mean one thing here.
         raise ValueError(
             f"cannot load '{name}': found a damaged or foreign file ({type(error).__name__}: {error}); "
@@ -261,7 +265,7 @@ def _opened(path: str | os.PathLike[str], suffix: str) -> Iterator[BinaryIO]:
         ) from error
 
 
-def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _without_duplicates(pairs: list[tuple[str, T]]) -> dict[str, T]:
     result = dict(pairs)
     if len(result) < len(pairs):
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)

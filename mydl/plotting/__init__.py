@@ -1,0 +1,26 @@
+"""Every figure that mydl draws. Each function returns a Matplotlib `Figure`; none shows it or touches pyplot.
+
+>>> import numpy as np
+>>> figure = confusion_matrix(np.array([[9, 1], [0, 10]]), class_names=["cat", "dog"])
+>>> type(figure).__name__
+'Figure'
+"""
+
+from mydl.plotting.classification import confusion_matrix, single_prediction
+from mydl.plotting.curves import training_curves
+from mydl.plotting.images import predictions, sample_grid, worst_mistakes
+from mydl.plotting.style import save_figure
+from mydl.plotting.weights import feature_maps, kernels, weight_images
+
+__all__ = [
+    "confusion_matrix",
+    "feature_maps",
+    "kernels",
+    "predictions",
+    "sample_grid",
+    "save_figure",
+    "single_prediction",
+    "training_curves",
+    "weight_images",
+    "worst_mistakes",
+]
