@@ -1,7 +1,7 @@
 """Kernels: array in, array out, without graph or modules; `of(array)` gives those that suit an array.
 
-Two implementations share names and signatures: `mydl.kernels.reference`, the readable definition, which runs on
-NumPy and CuPy arrays, and `mydl.kernels.cpu`, the fast one for NumPy arrays, which needs Numba.
+Two implementations share names and signatures: `mydl.kernels.reference`, the readable definition, which runs
+on NumPy and CuPy arrays, and `mydl.kernels.cpu`, the fast one for NumPy arrays, which needs Numba.
 
 >>> import numpy as np
 >>> of(np.zeros(3)).relu(np.array([-1.0, 2.0]))
@@ -22,7 +22,9 @@ _why_slow: str | None = None
 
 
 def of(array) -> ModuleType:
-    """The module whose kernels serve `array`: `cpu` for a NumPy array where Numba can be imported, else `reference`.
+    """The module whose kernels serve `array`.
+
+    That is `mydl.kernels.cpu` for a NumPy array where Numba can be imported, else `mydl.kernels.reference`.
 
     >>> import numpy as np
     >>> with use("reference"):
@@ -35,7 +37,7 @@ def of(array) -> ModuleType:
 
 
 def why_slow() -> str | None:
-    """One line that says why the slower kernels serve NumPy arrays and what to do about it; None if the fast ones do."""
+    """One line that says why the slow kernels serve NumPy arrays and what to do; None if the fast ones do."""
     _for_numpy or _choose()
     return _why_slow
 

@@ -1,6 +1,6 @@
 """Compile every CPU kernel ahead, so that no later run waits for it: `python -m mydl.kernels.warm`.
 
-Compiled code is kept on disk beside the package, or in the user's cache folder where that cannot be written to.
+Compiled code is kept on disk beside the package, or in the user's cache folder where that is read-only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["warm"]
 
 
 def warm() -> float:
-    """Call every CPU kernel once on small float32 arrays, the dtype they serve; return the seconds that it took.
+    """Call every CPU kernel once on small arrays of float32, which they serve; return the seconds it took.
 
     Raises:
         ImportError: Numba is not installed.

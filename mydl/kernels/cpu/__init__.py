@@ -1,4 +1,7 @@
-"""Fast kernels for NumPy arrays, compiled by Numba; names and signatures are those of `mydl.kernels.reference`."""
+"""Fast kernels for NumPy arrays, compiled by Numba.
+
+Names and signatures are those of `mydl.kernels.reference`.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""The three convolutions on vectors: packed planes (see `planes.py`) under register tiles (see `microkernel.py`).
+"""The three convolutions: images packed into planes (`planes.py`), under register tiles (`microkernel.py`).
 
-They serve float32. Other dtypes, empty arrays and shapes for which planes waste most of the work (a kernel about as
-large as the image, for which BLAS is better) go to the reference, and so does the rare case in which a padding zero
-or a zero in a gap would meet a factor that is not finite and make a NaN where the definition has none.
+They serve float32. Other dtypes, empty arrays and shapes for which planes waste most of the work (a kernel
+about as large as the image, for which BLAS is better) go to the reference, and so does the rare case in which
+a padding zero or a zero in a gap would meet a factor that is not finite and make a NaN where the definition
+has none.
 """
 
 from __future__ import annotations
@@ -14,14 +15,9 @@ from numba import prange
 
 from mydl import backend
 from mydl.kernels import reference
-from mydl.kernels.cpu.microkernel import (
-    CHANNELS,
-    LANES,
-    TAPS,
-    VECTORS,
-    convolve_tile,
+from mydl.kernels.cpu.microkernel import CHANNELS, TAPS, VECTORS, convolve_tile, correlate_tile
+from mydl.kernels.cpu.moves import (
     copy_row,
-    correlate_tile,
     gather_row,
     images_to_lanes,
     lanes_to_images,
@@ -29,9 +25,10 @@ from mydl.kernels.cpu.microkernel import (
     scatter_row,
     sum_chunks,
     zero,
-)
+)  # fmt: skip
 from mydl.kernels.cpu.parallel import PARALLEL_FROM, compile_parallel, compile_serial, launch
 from mydl.kernels.cpu.planes import Plan, forward_plan, input_grad_plan
+from mydl.kernels.cpu.vectors import LANES
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
@@ -105,7 +102,10 @@ def _served(*arrays) -> bool:
 
 
 def _scratch(size: int) -> int:
-    """Address of so many float32, aligned to a cache line: memory of the calling thread, kept for the next call."""
+    """Address of so many float32, aligned to a cache line.
+
+    The memory is the calling thread's own and kept for its next call.
+    """
     memory = getattr(_local, "memory", None)
     if memory is None or memory.size < size + 16:
         memory = _local.memory = np.empty(size + 16, np.float32)
@@ -121,31 +121,32 @@ def _convolve(plan: Plan, x, w, b, b_stride: int, y) -> None:
     """Fill y according to the plan."""
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
     tasks = _tasks(plan, plan.units)
-    each = plan.scratch + len(plan.passes) * CHANNELS * plan.sizes[-1] + 2 * LANES
+    each = plan.scratch + len(plan.tables.passes) * CHANNELS * plan.sizes[-1] + 2 * LANES
     launch(
         _convolve_tasks, (tasks - 1) * PARALLEL_FROM, tasks, y.ctypes.data, x.ctypes.data, w.ctypes.data,
-        b.ctypes.data, b_stride, _scratch(tasks * each), each, plan.units, *plan[:8],
+        b.ctypes.data, b_stride, _scratch(tasks * each), each, plan.units, plan.sizes, tuple(plan.tables),
     )  # fmt: skip
 
 
 @compile_parallel()
-def _convolve_tasks(
-    tasks, y, x, w, b, b_stride, scratch, each, units, sizes, phases, passes, x_offsets, w_offsets, x_positions,
-    pack, store,
-):  # fmt: skip
+def _convolve_tasks(tasks, y, x, w, b, b_stride, scratch, each, units, sizes, tables):
     for task in prange(tasks):
         _convolve_units(
-            np.int64(task), tasks, y, x, w, b, b_stride, scratch + 4 * np.int64(task) * each, units, sizes, phases,
-            passes, x_offsets, w_offsets, x_positions, pack, store,
+            np.int64(task), tasks, y, x, w, b, b_stride, scratch + 4 * np.int64(task) * each, units, sizes,
+            tables,
         )  # fmt: skip
 
 
 @compile_serial()
-def _convolve_units(
-    task, tasks, y, x, w, b, b_stride, planes, units, sizes, phases, passes, x_offsets, w_offsets, x_positions,
-    pack, store,
-):  # fmt: skip
-    """Units are (group, block of images, band of rows), in this order; each is packed, convolved and stored."""
+def _address(table):
+    """Where a table begins, signed like every other integer here."""
+    return np.int64(table.ctypes.data)
+
+
+@compile_serial()
+def _convolve_units(task, tasks, y, x, w, b, b_stride, planes, units, sizes, tables):
+    """A task's share of the units (group, block of images, band of rows): pack, convolve, store."""
+    phases, passes, x_offsets, w_offsets, x_positions, pack, store = tables
     in_lanes, n, groups, in_channels, out_channels = sizes[:5]
     w_group, w_channel, pitch, lines, _, plane, block, band, rows, cols, _, _, _, run_stride = sizes[13:]
     bands, blocks = -(-rows // band), -(-n // block)
@@ -173,10 +174,10 @@ def _convolve_units(
                     ahead = prefetch(ahead, min(ahead_end, ahead + ahead_step))
                     convolve_tile(
                         results + 4 * (p * CHANNELS * run_stride + v * LANES), run_stride,
-                        planes, x_positions.ctypes.data + 8 * v,
+                        planes, _address(x_positions) + 8 * v,
                         w + 4 * (group * w_group + o * w_channel), w_channel,
                         b + 4 * b_stride * (group * out_channels + o), b_stride, channels,
-                        x_offsets.ctypes.data + 8 * passes[p, 0], w_offsets.ctypes.data + 8 * passes[p, 0],
+                        _address(x_offsets) + 8 * passes[p, 0], _address(w_offsets) + 8 * passes[p, 0],
                         passes[p, 1] - passes[p, 0],
                     )  # fmt: skip
             channel = (image * groups + group) * out_channels + o
@@ -185,9 +186,10 @@ def _convolve_units(
 
 @compile_serial()
 def _following(x, image, images, tiles, in_channels, height, width, sizes):
-    """What to fetch from memory while so many tiles are computed: (start, end, bytes per tile) of the next images.
+    """What to fetch while so many tiles are computed: (start, end, bytes per tile) of the next images.
 
-    That hides the wait for it. Nothing where pieces of work are not whole images, one after another in memory.
+    That hides the wait for it. Nothing where pieces of work are not whole images, one after another in
+    memory.
     """
     n, groups, band, rows = sizes[1], sizes[2], sizes[20], sizes[21]
     if groups > 1 or band < rows:
@@ -199,7 +201,7 @@ def _following(x, image, images, tiles, in_channels, height, width, sizes):
 
 @compile_serial()
 def _pack(planes, x, group, image, images, row, end_row, spare, sizes, phases, pack):
-    """Copy what result rows `row` to `end_row` of `images` images read to the planes of a group's channels."""
+    """Copy to the planes of a group's channels what result rows `row` to `end_row` read of some images."""
     in_lanes, _, groups, channels, _, height, width, step_v, step_h = sizes[:9]
     pitch, lines, origin, plane, _, band, rows, _, held, low, high, _ = sizes[15:]
     image_size = groups * channels * height * width
@@ -216,7 +218,7 @@ def _pack(planes, x, group, image, images, row, end_row, spare, sizes, phases, p
                 for m in range(max(last, top), end):
                     zero(target + 4 * pack[(m - top) * width], width * LANES)
             images_to_lanes(
-                target, pack.ctypes.data + 8 * (first - top) * width, x + 4 * (c * height + first) * width,
+                target, _address(pack) + 8 * (first - top) * width, x + 4 * (c * height + first) * width,
                 image_size, images, max(0, last - first) * width, spare,
             )  # fmt: skip
         return
@@ -252,8 +254,8 @@ def _store(y, results, channel, channels, images, row, end_row, spare, sizes, pa
         if in_lanes:
             first, end = row * step_v, min(end_row * step_v, height)
             lanes_to_images(
-                target + 4 * first * width, image_size, images, source, store.ctypes.data, (end - first) * width,
-                spare + 4 * LANES,
+                target + 4 * first * width, image_size, images, source, _address(store),
+                (end - first) * width, spare + 4 * LANES,
             )  # fmt: skip
             continue
         for p in range(len(passes)):
@@ -271,43 +273,39 @@ def _store(y, results, channel, channels, images, row, end_row, spare, sizes, pa
 def _correlate(plan: Plan, grad, x, groups: int, dw) -> None:
     """Fill dw according to the plan."""
     blocks = -(-len(dw) // groups // CHANNELS)
-    partial = groups * blocks * len(plan.x_offsets) * CHANNELS
+    partial = groups * blocks * len(plan.tables.x_offsets) * CHANNELS
     chunks = max(1, min(_CHUNKS, plan.units // groups, max(4, _PARTIAL_BYTES // (4 * partial))))
     tasks = _tasks(plan, chunks)
     each = plan.scratch + blocks * CHANNELS * plan.sizes[-1] + 2 * LANES
     scratch = _scratch(tasks * each + chunks * partial)
     launch(
         _correlate_tasks, (tasks - 1) * PARALLEL_FROM, tasks, dw.ctypes.data, grad.ctypes.data, x.ctypes.data,
-        scratch, each, scratch + 4 * tasks * each, partial, chunks, dw[0].size, plan.sizes, plan.phases,
-        plan.x_offsets, plan.x_positions, plan.pack, plan.store,
+        scratch, each, scratch + 4 * tasks * each, partial, chunks, dw[0].size, plan.sizes,
+        tuple(plan.tables),
     )  # fmt: skip
 
 
 @compile_parallel()
-def _correlate_tasks(
-    tasks, dw, grad, x, scratch, each, partials, partial, chunks, taps, sizes, phases, x_offsets, x_positions, pack,
-    store,
-):  # fmt: skip
+def _correlate_tasks(tasks, dw, grad, x, scratch, each, partials, partial, chunks, taps, sizes, tables):
     for task in prange(tasks):
         _correlate_chunks(
-            np.int64(task), tasks, chunks, grad, x, scratch + 4 * np.int64(task) * each, partials, partial, sizes,
-            phases, x_offsets, x_positions, pack, store,
+            np.int64(task), tasks, chunks, grad, x, scratch + 4 * np.int64(task) * each, partials, partial,
+            sizes, tables,
         )  # fmt: skip
+    padded_taps = len(tables[2])
     groups, out_channels = sizes[2], sizes[4]
     blocks = -(-out_channels // CHANNELS)
     for i in prange(groups * out_channels):
         channel = np.int64(i)
         group, o = channel // out_channels, channel % out_channels
-        first = (group * blocks + o // CHANNELS) * len(x_offsets) * CHANNELS + o % CHANNELS
+        first = (group * blocks + o // CHANNELS) * padded_taps * CHANNELS + o % CHANNELS
         sum_chunks(dw + 4 * channel * taps, taps, partials + 4 * first, CHANNELS, partial, chunks)
 
 
 @compile_serial()
-def _correlate_chunks(
-    task, tasks, chunks, grad, x, planes, partials, partial, sizes, phases, x_offsets, x_positions, pack,
-    store,
-):  # fmt: skip
-    """Units are (block of images, band of rows); a chunk is a fixed share of them with sums of its own."""
+def _correlate_chunks(task, tasks, chunks, grad, x, planes, partials, partial, sizes, tables):
+    """A task's chunks: fixed shares of the units (block of images, band of rows) with sums of their own."""
+    phases, _, x_offsets, _, x_positions, pack, store = tables
     in_lanes, n, groups, in_channels, out_channels = sizes[:5]
     pitch, lines, _, plane, block, band, rows, cols, _, _, _, run_stride = sizes[15:]
     bands = -(-rows // band)
@@ -333,7 +331,7 @@ def _correlate_chunks(
                     if in_lanes:
                         images_to_lanes(
                             target,
-                            store.ctypes.data,
+                            _address(store),
                             source + 4 * row * cols,
                             image_size,
                             images,
@@ -361,6 +359,7 @@ def _correlate_chunks(
                             next_g = prefetch(next_g, min(end_g, next_g + step_g))
                             correlate_tile(
                                 sums + 4 * k * CHANNELS, grads + 4 * (o * CHANNELS * run_stride + v * LANES),
-                                run_stride, planes, x_positions.ctypes.data + 8 * v, x_offsets.ctypes.data + 8 * k,
+                                run_stride, planes,
+                                _address(x_positions) + 8 * v, _address(x_offsets) + 8 * k,
                                 min(_VECTORS_AT_A_TIME, vectors - v),
                             )  # fmt: skip

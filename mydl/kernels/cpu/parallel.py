@@ -5,11 +5,13 @@ Every kernel is compiled with `compile_parallel` and called through `launch`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -85,6 +87,24 @@ def launch(kernel: Callable[..., Any], work: int, *arguments: Any) -> Any:
             numba.set_num_threads(before)
 
 
+@compile_serial()
+def _in_the_folder():
+    """Compiled code of this package is kept where that of this function would be."""
+
+
+def _forget_stale() -> None:
+    """Remove compiled kernels that are older than a source file of this package.
+
+    Numba compiles a kernel anew when the file that it stands in has changed, but not when a function that it
+    calls has changed in another file.
+    """
+    newest = max(source.stat().st_mtime for source in Path(__file__).parent.glob("*.py"))
+    for index in Path(_in_the_folder.stats.cache_path).glob("*.nbi"):
+        with contextlib.suppress(FileNotFoundError):  # another process may do the same
+            if index.stat().st_mtime < newest:
+                index.unlink()
+
+
 class _SayOnce(event.Listener):
     """Says why a first run waits: Numba raises this event for a kernel that is not in its cache on disk."""
 
@@ -101,4 +121,5 @@ class _SayOnce(event.Listener):
 
 
 event.register("numba:compile", _SayOnce())
+_forget_stale()
 _start_threads()

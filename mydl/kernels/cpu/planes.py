@@ -1,16 +1,20 @@
 """How convolutions lay out images in scratch memory, and which taps of a kernel read where.
 
-A channel is copied to a *plane* in which zeros stand for the padding, so that a tap reads at a fixed distance from
-its output's place, whichever output that is. Outputs are computed a vector at a time, in one of two layouts:
+A channel is copied to a *plane* in which zeros stand for the padding, so that a tap reads at a fixed distance
+from its output's place, whichever output that is. Outputs are computed a vector at a time, in one of two
+layouts:
 
-- *images in lanes*: a vector holds the same pixel of LANES images. No lane is wasted whatever the size and stride
-  of the image, but it takes batches of at least about LANES images, and a transposition to get there and back.
-- *pixels in lanes*: a vector holds LANES successive pixels. Rows follow one another with a gap of zeros that is the
-  right padding of one and the left padding of the next, likewise images; what is computed in the gaps is dropped.
-  A step (stride) of more than 1 is made 1 by splitting an image into its phases x[a::s, b::s], a plane each.
+- *images in lanes*: a vector holds the same pixel of LANES images. No lane is wasted whatever the size and
+  stride of the image, but it takes batches of at least about LANES images, and a transposition to get there
+  and back.
+- *pixels in lanes*: a vector holds LANES successive pixels. Rows follow one another with a gap of zeros that
+  is the right padding of one and the left padding of the next, likewise images; what is computed in the gaps
+  is dropped. A step (stride) of more than 1 is made 1 by splitting an image into its phases x[a::s, b::s], a
+  plane each.
 
-Along one axis output i of a convolution with stride s reads x[i·s + t] at tap k, where t = k·dilation − padding. The
-input gradient turns this round: with (shift, phase) = divmod(t, s), dx[phase::s] at i takes grad[i − shift].
+Along one axis output i of a convolution with stride s reads x[i·s + t] at tap k; t = k·dilation − padding.
+The input gradient turns this round: with (shift, phase) = divmod(t, s), dx[phase::s] at i takes
+grad[i − shift].
 """
 
 from __future__ import annotations
@@ -21,32 +25,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mydl.kernels.cpu.microkernel import CHANNELS, LANES, TAPS, TILE, VECTORS
+from mydl.kernels.cpu.microkernel import CHANNELS, TAPS, TILE, VECTORS
+from mydl.kernels.cpu.vectors import LANES
 
 __all__ = ["Plan", "forward_plan", "input_grad_plan"]
 
 Pair = tuple[int, int]
 
-_RUN = 1024  # pixels in lanes: length of a piece of work, so that CHANNELS rows of results fit the first-level cache
+_RUN = 1024  # pixels of a piece of work: CHANNELS rows of results then fit the first-level cache
 _PLANES = 512 * 1024  # bytes of planes that a thread works on at a time, to stay in the second-level cache
 
 
-class Plan(NamedTuple):
-    """What the compiled drivers need to know besides the arrays; int64 throughout, offsets in elements.
+class Tables(NamedTuple):
+    """int64 arrays for the compiled drivers; offsets and positions in elements.
 
-    sizes: integers that `convolution.py` unpacks by name, in the order of `_sizes`.
     phases: a row per source plane of a channel: vertical phase, horizontal phase, rows, columns.
-    passes: a row per phase of the result: first tap, end of taps, vertical phase, horizontal phase, rows, columns.
-    x_offsets, w_offsets: per tap, where its pixels lie from an output's place, and where its factor in the weights.
+    passes: a row per phase of the result: first tap, end of taps, vertical phase, horizontal phase, rows,
+        columns.
+    x_offsets, w_offsets: per tap, where its pixels lie from an output's place, and its factor in the weights.
     x_positions: per vector of results, its place in a plane.
-    pack, store: images in lanes: per pixel of the source its place in a plane, per pixel of the result its vector.
-    units: how many pieces of work there are.
-    scratch: float32 elements of a thread's planes.
-    operations: multiplications and additions altogether.
-    efficiency: share of the computed outputs that are wanted.
+    pack, store: with images in lanes, the place in a plane of each pixel of the source, and the vector of
+        each pixel of the result.
     """
 
-    sizes: tuple[int, ...]
     phases: np.ndarray
     passes: np.ndarray
     x_offsets: np.ndarray
@@ -54,6 +55,20 @@ class Plan(NamedTuple):
     x_positions: np.ndarray
     pack: np.ndarray
     store: np.ndarray
+
+
+class Plan(NamedTuple):
+    """What the compiled drivers need to know besides the arrays.
+
+    sizes: integers that `convolution.py` unpacks by name, in the order of `_sizes`.
+    units: how many pieces of work there are.
+    scratch: float32 elements of a thread's planes.
+    operations: multiplications and additions altogether.
+    efficiency: share of the computed outputs that are wanted.
+    """
+
+    sizes: tuple[int, ...]
+    tables: Tables
     units: int
     scratch: int
     operations: int
@@ -61,7 +76,7 @@ class Plan(NamedTuple):
 
 
 class _Problem(NamedTuple):
-    """A sum over taps: result[phase + i·target_step] = Σ w · source[i·source_step + t] over the taps of the phase.
+    """A sum over the taps of each phase: result[phase + i·target_step] = Σ w · source[i·source_step + t].
 
     taps: per phase of the result a list of (position in the kernel, vertical t, horizontal t).
     weight_strides: by group, by result channel and by source channel.
@@ -90,7 +105,7 @@ class _Problem(NamedTuple):
 
 @lru_cache(maxsize=512)
 def forward_plan(x_shape, w_shape, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Plan | None:
-    """For y from x, and for dw from y's gradient and x; None where less than a fifth of the work would be of use."""
+    """For y from x, and dw from grad and x; None where less than a fifth of the work would be of use."""
     (n, c, *size), (o, _, *kernel) = x_shape, w_shape
     along = _taps_along(kernel, padding, dilation)
     result = [(size[a] - 1 + padding[a] - along[a][-1]) // stride[a] + 1 for a in range(2)]
@@ -123,7 +138,7 @@ def _taps_along(kernel, padding: Pair, dilation: Pair) -> list[list[int]]:
 
 
 def _better(problem: _Problem) -> Plan | None:
-    """The plan that wastes less, where transposing images counts as 8% of the work and splitting phases as 30%."""
+    """The plan that wastes less; transposing images counts as 8% of the work, splitting phases as 30%."""
     images, pixels = _images_in_lanes(problem), _pixels_in_lanes(problem)
     phases = max(*problem.source_step, *problem.target_step) > 1
     plan = images if 0.92 * images.efficiency > (0.7 if phases else 1.0) * pixels.efficiency else pixels
@@ -131,7 +146,7 @@ def _better(problem: _Problem) -> Plan | None:
 
 
 def _images_in_lanes(problem: _Problem) -> Plan:
-    """Place (line, column) of a plane is a vector; a piece of work is LANES images by a band of result rows."""
+    """A place of a plane is a vector; a piece of work is LANES images by a band of result rows."""
     rows, cols = problem.results()
     (height, width), (step_v, step_h) = problem.source_size, problem.source_step
     (low_v, high_v), (low_h, high_h) = problem.reach(0), problem.reach(1)
@@ -169,7 +184,7 @@ def _images_in_lanes(problem: _Problem) -> Plan:
 
 
 def _pixels_in_lanes(problem: _Problem) -> Plan:
-    """Place (line, column) of a plane is a pixel; a piece of work is some images, or a band of rows of one."""
+    """A place of a plane is a pixel; a piece of work is some images, or a band of rows of one."""
     rows, cols = problem.results()
     steps = problem.source_step
     used = sorted({(v % steps[0], h % steps[1]) for taps in problem.taps.values() for _, v, h in taps})
@@ -222,13 +237,13 @@ def _sizes(
     return (
         int(in_lanes), problem.images, problem.groups, problem.in_channels, problem.out_channels,
         *problem.source_size, *problem.source_step, *problem.target_size, *problem.target_step,
-        *problem.weight_strides[:2], pitch, lines, origin, plane, block, band, *problem.results(), held, low, high,
-        run_stride,
+        *problem.weight_strides[:2], pitch, lines, origin, plane, block, band, *problem.results(), held, low,
+        high, run_stride,
     )  # fmt: skip
 
 
 def _plan(problem: _Problem, sizes, phases, place, positions, pack_store, computed: int) -> Plan:
-    """What the two layouts have in common; place(v, h) is where a tap with these t finds the first output's pixel."""
+    """What the two layouts have in common; for the first output, a tap with these t reads place(v, h)."""
     plane, block, band, rows, cols = sizes[18:23]
     channel = len(phases) * plane
     offsets, passes = [], []
@@ -244,14 +259,18 @@ def _plan(problem: _Problem, sizes, phases, place, positions, pack_store, comput
     offsets += offsets[-1:] * (-len(offsets) % TAPS)  # so that `correlate_tile` can take TAPS at a time
     x_offsets, w_offsets = np.array(offsets, np.int64).reshape(-1, 2).T.copy()
     pixels = problem.images * rows * cols
-    return Plan(
-        sizes,
+    vectors = np.append(positions, positions[-1:].repeat(-len(positions) % VECTORS))
+    tables = (
         np.array(phases, np.int64),
         np.array(passes, np.int64),
         x_offsets,
         w_offsets,
-        np.append(positions, positions[-1:].repeat(-len(positions) % VECTORS)),
+        vectors,
         *pack_store,
+    )
+    return Plan(
+        sizes,
+        Tables(*tables),
         units=problem.groups * -(-problem.images // block) * -(-rows // band),
         scratch=problem.in_channels * channel,
         operations=2 * pixels * problem.groups * problem.out_channels * (len(offsets) or 1),
@@ -260,6 +279,8 @@ def _plan(problem: _Problem, sizes, phases, place, positions, pack_store, comput
 
 
 def _skewed(length: int) -> int:
-    """Distance between rows of `length` elements: an odd number of cache lines, so that no two compete for a place in
-    the cache."""
+    """Distance between rows of `length` elements.
+
+    It is an odd number of cache lines, so that rows do not compete for the same places in the cache.
+    """
     return (math.ceil(length / 32) * 2 + 1) * 16

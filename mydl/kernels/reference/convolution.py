@@ -12,8 +12,11 @@ from mydl.backend import array_module, get_num_threads
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
 
+@np.errstate(all="ignore")  # NaN and inf go through
 def conv2d(x, w, b, stride, padding, dilation, groups):
-    """Cross-correlation: y[n, o, i, j] = b[o] + Σ_{c,k,l} w[o, c, k, l] · x[n, c, i·s − p + k·d, j·s − p + l·d].
+    """Cross-correlation: y[n, o, i, j] = b[o] + Σ w[o, c, k, l] · x[n, c, i·s − p + k·d, j·s − p + l·d].
+
+    The sum is over c, k and l.
 
     Args:
         x: input (N, C, H, W); outside the image it counts as 0.
@@ -52,10 +55,12 @@ def conv2d(x, w, b, stride, padding, dilation, groups):
     return y
 
 
+@np.errstate(all="ignore")  # NaN and inf go through
 def conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups):
     """Gradient of `conv2d` by its input, which is the transposed convolution of `grad` with `w`.
 
-    dx[n, c, i·s − p + k·d, j·s − p + l·d] is the sum of w[o, c, k, l] · grad[n, o, i, j] over all that fall there.
+    dx[n, c, i·s − p + k·d, j·s − p + l·d] is the sum of w[o, c, k, l] · grad[n, o, i, j] over all that fall
+    there.
 
     Args:
         grad: gradient by the output, (N, O, Ho, Wo).
@@ -63,7 +68,8 @@ def conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups):
         input_shape: (N, C, H, W), the shape of what comes back.
         stride, padding, dilation, groups: as in `conv2d`.
 
-    >>> conv2d_input_grad(np.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2)), (1, 1, 3, 3), (1, 1), (0, 0), (1, 1), 1)[0, 0]
+    >>> grad = w = np.ones((1, 1, 2, 2))
+    >>> conv2d_input_grad(grad, w, (1, 1, 3, 3), (1, 1), (0, 0), (1, 1), 1)[0, 0]
     array([[1., 2., 1.],
            [2., 4., 2.],
            [1., 2., 1.]])
@@ -93,8 +99,11 @@ def conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups):
     return xp.ascontiguousarray(dx[:, :, padding[0] : padding[0] + h, padding[1] : padding[1] + width])
 
 
+@np.errstate(all="ignore")  # NaN and inf go through
 def conv2d_weight_grad(grad, x, weight_shape, stride, padding, dilation, groups):
-    """Gradient of `conv2d` by its weights: dw[o, c, k, l] = Σ_{n,i,j} grad[n, o, i, j] · x[n, c, i·s − p + k·d, …].
+    """Gradient of `conv2d` by its weights.
+
+    dw[o, c, k, l] = Σ grad[n, o, i, j] · x[n, c, i·s − p + k·d, j·s − p + l·d] over n, i and j.
 
     Args:
         grad: gradient by the output, (N, O, Ho, Wo).
@@ -131,8 +140,11 @@ def _count(size: int, kernel: int, stride: int, dilation: int) -> int:
 
 
 def _rows(x, kernel, stride, padding, dilation):
-    """View (N, C, kw, H + 2p, Wo) of the zero-padded x: at [..., l, i, j] is what tap l of a row of the kernel sees in
-    row i when the kernel is at place j. Without padding it is a view of x itself, which one may write to."""
+    """View (N, C, kw, H + 2p, Wo) of the zero-padded x, for one row of the kernel.
+
+    At [..., l, i, j] is what tap l sees in row i when the kernel is at place j. Without padding it is a
+    view of x itself, which one may write to.
+    """
     n, c, h, w = x.shape
     xp = array_module(x)
     if any(padding):
@@ -158,9 +170,10 @@ def _taken(rows, k: int, count: int, stride, dilation):
 
 
 def _for_blocks_of_images(work, rows) -> list:
-    """[work(images), …] for slices of the batch whose columns stay in the cache, the slices shared among threads.
+    """[work(images), …] for slices of the batch whose columns stay in the cache, shared among threads.
 
-    NumPy gives up the interpreter's lock while it copies and multiplies. CuPy's slices are as large as memory allows.
+    NumPy gives up the interpreter's lock while it copies and multiplies. CuPy's slices are as large as memory
+    allows.
     """
     on_host = isinstance(rows, np.ndarray)
     n, *shape = rows.shape
@@ -169,5 +182,10 @@ def _for_blocks_of_images(work, rows) -> list:
     threads = min(get_num_threads(), len(slices)) if on_host else 1
     if threads < 2:
         return [work(images) for images in slices]
+
+    @np.errstate(all="ignore")  # a setting of each thread
+    def quietly(images):
+        return work(images)
+
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, slices))
+        return list(pool.map(quietly, slices))

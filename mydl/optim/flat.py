@@ -1,0 +1,368 @@
+"""Flat buffers: an optimizer's parameters in one array, their gradients in another, each moment in another.
+
+One step is then one kernel call over long arrays instead of one for each parameter. A parameter keeps its own
+`.array`, which becomes a view of the flat one; backward writes the gradients where the step will read them.
+
+Nothing is overwritten that somebody else holds. An array that has more references than its parameter and the
+buffers account for (a user's `g = p.grad`, a detached tensor, a NumPy view) stays as it is: such a parameter
+keeps its memory and is updated there, such a gradient is left alone and the next one gets memory of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mydl.autograd.modes import enable_grad, mode
+from mydl.autograd.op import alike, describe, tensor_of
+from mydl.backend import array_module, device_of, get_default_dtype, on_device
+from mydl.optim.optimizer import Optimizer
+from mydl.tensor import HookHandle, MyTensor
+
+__all__ = ["FlatBuffer", "FlatOptimizer", "Slot", "settle"]
+
+
+def _references(owner: Any, name: str) -> int:
+    """How many references there are to the object that `owner` holds under `name`."""
+    return sys.getrefcount(getattr(owner, name))
+
+
+_ALONE = _references(tensor_of(np.zeros(1)), "array")  # nobody but its owner holds it
+
+
+def _is_shared(tensor: MyTensor) -> bool:
+    """Whether anything but the tensor may hold its memory: its array, or the array that it is a view of."""
+    if _references(tensor, "array") > _ALONE:
+        return True
+    array = tensor.array
+    while array.base is not None:
+        if array.base.__class__ is not array.__class__ or _references(array, "base") > _ALONE:
+            return True
+        array = array.base
+    return False
+
+
+def _flat_array(like: Any, size: int) -> tuple[Any, Callable[[int, tuple[int, ...]], Any]]:
+    """A new 1-D array of zeros, of `like`'s dtype and on its device, and a function (start, shape) -> slice.
+
+    Views of a slice refer to that slice and not to the whole array, as NumPy's views of a view would:
+    counting the references to a slice then tells whether anybody holds a part of it.
+    """
+    dtype = like.dtype
+    if isinstance(like, np.ndarray):
+        memory = bytearray(size * dtype.itemsize)
+        flat = np.frombuffer(memory, dtype)
+        return flat, lambda start, shape: np.ndarray(shape, dtype, memory, start * dtype.itemsize)
+    xp = array_module(like)
+    flat = on_device(np.zeros(size, dtype), device_of(like))
+    return flat, lambda start, shape: xp.ndarray(shape, dtype, memptr=flat.data + start * dtype.itemsize)
+
+
+class Slot:
+    """The place of one parameter in a FlatBuffer: elements `start` to `stop`, and the slices in its shape."""
+
+    __slots__ = ("array", "buffer", "gradient", "start", "stop")
+
+    def __init__(self, buffer: FlatBuffer, start: int, stop: int, array: Any, gradient: Any) -> None:
+        self.buffer = buffer
+        self.start = start
+        self.stop = stop
+        self.array = array
+        self.gradient = gradient
+
+
+class FlatBuffer:
+    """Parameters of one dtype and device, one after another in `values`, and their gradients in `gradients`.
+
+    The buffer belongs to the parameters: several optimizers over them share it.
+
+    >>> p, q = MyTensor([1.0, 2.0]), MyTensor([[3.0]])
+    >>> buffer = FlatBuffer([p, q])
+    >>> buffer.gradients.shape, p._slot.stop, q._slot.start
+    ((3,), 2, 2)
+    """
+
+    def __init__(self, parameters: Sequence[MyTensor]) -> None:
+        like = parameters[0].array
+        size = sum(p.array.size for p in parameters)
+        self.values, value_slice = _flat_array(like, size)
+        self.gradients, gradient_slice = _flat_array(like, size)
+        start = 0
+        for p in parameters:
+            shape, stop = p.array.shape, start + p.array.size
+            p._slot = Slot(self, start, stop, value_slice(start, shape), gradient_slice(start, shape))
+            p._grad_buffer = buffer = p._slot.gradient
+            p._buffer_references = sys.getrefcount(
+                buffer
+            )  # counted as Op.grad_buffer and MyTensor._own count it
+            start = stop
+
+
+def settle(parameters: Iterable[MyTensor]) -> None:
+    """Move parameters into flat buffers, those without a place together; their arrays become views of it.
+
+    A parameter whose memory somebody else holds gets a place but stays where it is.
+
+    >>> p = MyTensor([1.0, 2.0], requires_grad=True)
+    >>> settle([p])
+    >>> p._slot.buffer.values
+    array([1., 2.], dtype=float32)
+    """
+    without: defaultdict[Any, list[MyTensor]] = defaultdict(list)
+    parameters = [p for p in parameters if p._slot is None or p.array is not p._slot.array]
+    for p in parameters:
+        slot = p._slot
+        # A place that fits is used again, unless somebody holds the array that the parameter had there.
+        if slot is None or not alike(slot.array, p.array) or _references(slot, "array") > _ALONE:
+            without[p.dtype, p.device].append(p)
+    for members in without.values():
+        FlatBuffer(members)
+    for p in parameters:
+        if not _is_shared(p):
+            p._slot.array[...] = p.array
+            p.array = p._slot.array
+
+
+class _Place:
+    """What one optimizer keeps for one parameter: its slot, and its slices of the moments' flat arrays."""
+
+    __slots__ = ("flats", "moments", "names", "slot", "start", "stop")
+
+    def __init__(self, slot: Slot, names: tuple[str, ...], flats: list[Any], start: int) -> None:
+        self.slot = slot
+        self.names = names
+        self.flats = flats
+        self.start = start
+        self.stop = start + slot.stop - slot.start
+        self.moments = [
+            (name, flat[start : self.stop].reshape(slot.array.shape))
+            for name, flat in zip(names, flats, strict=True)
+        ]
+
+
+class _Run:
+    """Neighbours in all flat arrays with equal step counts: one call of `update` serves them together."""
+
+    __slots__ = ("begin", "end", "first", "gradient", "parameters", "scalars")
+
+    def __init__(self, p: MyTensor, place: _Place, gradient: Any, scalars: list[Any], first: bool) -> None:
+        self.parameters = [p]
+        self.begin = self.end = place
+        self.gradient = gradient  # a gradient that does not lie in the buffer; it makes a run of its own
+        self.scalars = scalars
+        self.first = first
+
+    def goes_on(self, place: _Place, scalars: list[Any], first: bool) -> bool:
+        """Whether a parameter at `place` is the next neighbour."""
+        end = self.end
+        return (
+            place.slot.buffer is end.slot.buffer
+            and place.slot.start == end.slot.stop
+            and place.flats is end.flats
+            and place.start == end.stop
+            and scalars == self.scalars
+            and first == self.first
+        )
+
+
+class FlatOptimizer(Optimizer):
+    """An optimizer whose step is arithmetic on flat arrays, the base of all of mydl's own.
+
+    A subclass says which moments it keeps and how one step changes them; everything else is done here.
+    Parameters without a gradient are skipped; each parameter counts its own steps.
+    """
+
+    _stepped = False  # whether step has been called: a scheduler warns when it is stepped first
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        self.__setstate__({})
+        super().__init__(params, defaults)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._places: dict[MyTensor, _Place] = {}
+        self.__dict__.setdefault("_before_step", [])
+        self.__dict__.setdefault("_after_step", [])
+
+    def moment_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """Names in `state` of what is kept for each element of this group's parameters."""
+        raise NotImplementedError(f"{type(self).__name__} defines no moment_names")
+
+    def update(
+        self, group: dict[str, Any], p: Any, g: Any, moments: list[Any], scalars: list[Any], first: bool
+    ) -> Sequence[Any]:
+        """Change the flat arrays `p` and `moments` in place, given the gradient `g`, which is left as it is.
+
+        `scalars` are the values under `scalar_state`; what is returned replaces them. `first` says that these
+        parameters had no state before.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no update")
+
+    def initial_state(self, group: dict[str, Any], name: str) -> float:
+        """What a moment or scalar starts from."""
+        return 0.0
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Optimize more parameters from now on; see `Optimizer.add_param_group`."""
+        super().add_param_group(param_group)
+        settle(p for p in self.param_groups[-1]["params"] if p.requires_grad)
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(optimizer, args, kwargs)` before each step; the handle's `remove()` takes it away."""
+        self._before_step.append(hook)
+        return HookHandle(self._before_step, hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(optimizer, args, kwargs)` after each step; the handle's `remove()` takes it away."""
+        self._after_step.append(hook)
+        return HookHandle(self._after_step, hook)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient; returns the loss that `closure` computed, or None.
+
+        `closure`, where given, is called first, with gradients recorded: it computes the loss and calls
+        backward.
+        """
+        self._stepped = True
+        args = () if closure is None else (closure,)
+        for hook in list(self._before_step):
+            hook(self, args, {})
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            self._step_group(group)
+        for hook in list(self._after_step):
+            hook(self, args, {})
+        return loss
+
+    def _step_group(self, group: dict[str, Any]) -> None:
+        """Gather the group's parameters into runs; a run is updated when the next one begins."""
+        names = self.moment_names(group)
+        has_state = bool(names or self.scalar_state)
+        arranged = False
+        run: _Run | None = None
+        for p in group["params"]:
+            if p.grad is None:
+                continue
+            place = self._places.get(p)
+            if (
+                place is None
+                or place.slot is not p._slot
+                or p.array is not place.slot.array
+                or place.names != names
+            ):
+                if not arranged:
+                    self._arrange(group, names)
+                    arranged = True
+                place = self._places[p]
+            scalars: list[Any] = []
+            first = False
+            if has_state:
+                state = self.state[p]
+                for name, moment in place.moments:
+                    held = state.get(name)
+                    if held is None or held.array is not moment:
+                        first = self._enter(group, state, place)
+                        break
+                scalars = [state[name].array[()] for name in self.scalar_state]
+            gradient = p.grad.array
+            if gradient is place.slot.gradient and p.array is place.slot.array:
+                if run is not None and run.gradient is None and run.goes_on(place, scalars, first):
+                    run.parameters.append(p)
+                    run.end = place
+                    continue
+                gradient = None
+            else:
+                gradient = self._checked(p, gradient)
+            if run is not None:
+                self._finish(group, run)
+            run = _Run(p, place, gradient, scalars, first)
+        if run is not None:
+            self._finish(group, run)
+
+    def _finish(self, group: dict[str, Any], run: _Run) -> None:
+        """Update a run's parameters and note their new step counts."""
+        begin, end = run.begin, run.end
+        start, stop = begin.slot.start, end.slot.stop
+        p = begin.slot.buffer.values[start:stop]
+        g = begin.slot.buffer.gradients[start:stop] if run.gradient is None else run.gradient
+        moments = [flat[begin.start : end.stop] for flat in begin.flats]
+        if p.dtype.kind == "c":  # real and imaginary parts count as elements of their own
+            real = p.real.dtype
+            p, g, moments = p.view(real), g.view(real), [moment.view(real) for moment in moments]
+        first = run.parameters[0]
+        elsewhere = (
+            first.array is not begin.slot.array
+        )  # somebody holds its memory: its place serves as scratch
+        if elsewhere:
+            begin.slot.array[...] = first.array
+        scalars = mode.quiet(self.update, group, p, g, moments, run.scalars, run.first)
+        if elsewhere:
+            first.array[...] = begin.slot.array
+        for parameter in run.parameters:
+            parameter._version[0] += 1
+            for name, value in zip(self.scalar_state, scalars, strict=True):
+                self.state[parameter][name].array[...] = value
+
+    def _checked(self, p: MyTensor, gradient: Any) -> Any:
+        """A gradient outside the buffer, in one dimension; RuntimeError if it does not fit the parameter."""
+        if not alike(gradient, p.array):
+            raise RuntimeError(
+                f"{type(self).__name__}: a parameter of {describe(p)} on {p.device} has a gradient of "
+                f"{describe(gradient)} on {device_of(gradient)}"
+            )
+        return array_module(gradient).ascontiguousarray(gradient).reshape(-1)
+
+    def _arrange(self, group: dict[str, Any], names: tuple[str, ...]) -> None:
+        """Give places to those of the group's parameters that are new, have moved, or need other moments."""
+        parameters = [p for p in dict.fromkeys(group["params"]) if p.requires_grad or p.grad is not None]
+        settle(parameters)
+        new: defaultdict[FlatBuffer, list[MyTensor]] = defaultdict(list)
+        for p in parameters:
+            place = self._places.get(p)
+            if place is None or place.slot is not p._slot or place.names != names:
+                new[p._slot.buffer].append(p)
+        for members in new.values():
+            like = members[0].array
+            size = sum(p.array.size for p in members)
+            flats = [on_device(np.zeros(size, like.dtype), device_of(like)) for _ in names]
+            start = 0
+            for p in members:
+                self._places[p] = place = _Place(p._slot, names, flats, start)
+                start = place.stop
+
+    def begin_state(self, group: dict[str, Any]) -> None:
+        """Make the state of the group's parameters now, not when they get their first gradient."""
+        self._arrange(group, self.moment_names(group))
+        for p in group["params"]:
+            if p in self._places:
+                self._enter(group, self.state[p], self._places[p])
+
+    def _enter(self, group: dict[str, Any], state: dict[str, Any], place: _Place) -> bool:
+        """Bring a parameter's state to its place in the flat arrays; True if a moment begins there."""
+        first = False
+        for name in self.scalar_state:
+            if name not in state:
+                wide = get_default_dtype() == np.float64
+                start = np.asarray(self.initial_state(group, name), np.float64 if wide else np.float32)
+                state[name] = tensor_of(start)
+        for name, moment in place.moments:
+            held = state.get(name)
+            if held is None:
+                first = True
+                moment[...] = self.initial_state(group, name)
+            elif held.shape != moment.shape:
+                raise RuntimeError(
+                    f"{type(self).__name__}: state {name!r} of a parameter of shape {moment.shape} has shape "
+                    f"{held.shape}"
+                )
+            elif held.array is not moment:
+                moment[...] = on_device(held.array, device_of(moment))
+            state[name] = tensor_of(moment)
+        return first
