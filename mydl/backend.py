@@ -73,7 +73,7 @@ def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) or hasattr(value, "__cuda_array_interface__")
 
 
-class device:  # noqa: N801 - PyTorch's name
+class device:
     """Where an array lives: `device("cpu")`, `device("cuda")`, `device("cuda:1")` or `device("cuda", 1)`.
 
     >>> device("cuda:1").index, device("cpu") == "cpu"

@@ -1,8 +1,10 @@
-"""MyTensor: an array, its gradient and its place in the graph. Operators and methods call the functions and ops."""
+"""MyTensor: an array, its gradient and its place in the graph. What it computes stands in methods.py and functions/."""
 
 from __future__ import annotations
 
+import copy
 import sys
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,61 +12,43 @@ import numpy as np
 
 from mydl.autograd.engine import Variable
 from mydl.autograd.modes import mode
-from mydl.autograd.op import bind, tensor_of
-from mydl.backend import array_module, device, device_of, get_default_dtype, is_array, on_device, to_host
-from mydl.functions import arithmetic, comparison, elementwise, indexing, reduction
-from mydl.functions import shape as shaping
-from mydl.ops import arithmetic as arithmetic_ops
+from mydl.autograd.op import alike, bind, tensor_of
+from mydl.backend import array_module, device, device_of, get_default_dtype, on_device, to_host
+from mydl.functions.arguments import shape_of
+from mydl.functions.conversion import as_array, as_dtype, read_to
+from mydl.functions.joining import unbind
+from mydl.functions.shape import expand
+from mydl.methods import Methods
 from mydl.ops import recorded
-from mydl.ops.casting import Cast
 from mydl.ops.elementwise import Clone
 from mydl.ops.indexing import PutView
-from mydl.ops.linalg import MatMul
 from mydl.ops.shape import Permute
+from mydl.printing import text_of
 
-__all__ = ["MyTensor", "Parameter", "tensor"]
-
-
-def _as_array(data: Any, dtype: Any) -> Any:
-    """`data` as an array: arrays and tensors keep their dtype, Python floats get the default one."""
-    if isinstance(data, Variable):
-        data = data.array
-    if is_array(data):
-        return data if dtype is None else data.astype(dtype, copy=False)
-    if isinstance(data, (list, tuple)):
-        data = _without_tensors(data)
-    try:
-        array = np.asarray(data)
-    except ValueError as error:
-        raise ValueError(f"tensor: the nested lists do not make a rectangular array ({error})") from error
-    if array.dtype.kind not in "biufc":
-        raise TypeError(f"tensor: wanted numbers, nested lists of them or an array, got {type(data).__name__}")
-    if dtype is None and not isinstance(data, np.generic):
-        if array.dtype.kind == "f":
-            dtype = get_default_dtype()
-        elif array.dtype.kind == "c":
-            dtype = np.complex64 if get_default_dtype() == np.float32 else np.complex128
-    return array if dtype is None else array.astype(dtype, copy=False)
+__all__ = ["HookHandle", "MyTensor", "Parameter", "read_to", "tensor"]
 
 
-def _without_tensors(data: Any) -> Any:
-    if isinstance(data, (list, tuple)):
-        return [_without_tensors(item) for item in data]
-    return data.numpy() if isinstance(data, Variable) else data
+# What ties a tensor to its graph, its hooks and its optimizer: a deep copy is free of all that.
+_NOT_COPIED = frozenset(
+    [
+        "array",
+        "hooks",
+        "after_hooks",
+        "retains_grad",
+        "_version",
+        "_node",
+        "_base",
+        "_views",
+        "_seen",
+        "_slot",
+        "_grad_buffer",
+        "_buffer_taken",
+        "_buffer_references",
+    ]
+)
 
 
-def _in_place(function: Any) -> Any:
-    """The method that computes `function` of the tensor and takes the result into the tensor's own memory."""
-
-    def method(self: MyTensor, *args: Any, **kwargs: Any) -> MyTensor:
-        return self._become(function(self._snapshot(), *args, **kwargs))
-
-    method.__name__ = method.__qualname__ = f"{function.__name__}_"
-    method.__doc__ = f"`{function.__name__}` in place; returns the tensor itself."
-    return method
-
-
-class MyTensor(Variable):
+class MyTensor(Methods, Variable):
     """An array that remembers how it was computed.
 
     `MyTensor(data)` shares the memory of an array and keeps its dtype; Python floats become the default dtype,
@@ -82,11 +66,12 @@ class MyTensor(Variable):
 
     _views: tuple = ()  # for a view: the view ops, with their options, that lead from the base to it
     _seen = 0  # for a view: the version at which its node was made
+    _slot: Any = None  # its place in an optimizer's flat buffers, a mydl.optim.flat.Slot
     _buffer_taken = False  # this backward pass writes straight into _grad_buffer
     _buffer_references = 0  # how many references to _grad_buffer there are while nobody else holds it
 
     def __init__(self, data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> None:
-        array = _as_array(data, dtype)
+        array = as_array(data, dtype)
         self.array = array if device is None else on_device(array, device)
         self._version = [0]
         if requires_grad:
@@ -123,6 +108,50 @@ class MyTensor(Variable):
         """Its shape, or its size along `dim`."""
         return self.shape if dim is None else self.shape[dim]
 
+    @property
+    def is_cuda(self) -> bool:
+        """Whether its array lives on a GPU."""
+        return not isinstance(self.array, np.ndarray)
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one element."""
+        return self.array.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all its elements."""
+        return int(self.array.nbytes)
+
+    @property
+    def T(self) -> MyTensor:
+        """Its dimensions in reverse order."""
+        return Permute.apply(self, axes=tuple(range(self.array.ndim))[::-1])
+
+    @property
+    def mT(self) -> MyTensor:
+        """Its last two dimensions exchanged."""
+        if self.array.ndim < 2:
+            raise RuntimeError(f"mT: wanted at least 2 dimensions, got shape {self.shape}")
+        return self.transpose(-1, -2)
+
+    def element_size(self) -> int:
+        """The bytes of one element."""
+        return self.array.dtype.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """How many elements apart neighbours along each dimension (or along `dim`) lie in memory."""
+        strides = tuple(n // self.array.dtype.itemsize for n in self.array.strides)
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self) -> bool:
+        """Whether its memory is in C order."""
+        return bool(self.array.flags.c_contiguous)
+
+    def data_ptr(self) -> int:
+        """The address of its first element."""
+        return int(self.array.ctypes.data) if isinstance(self.array, np.ndarray) else int(self.array.data.ptr)
+
     def dim(self) -> int:
         """The number of its dimensions."""
         return self.array.ndim
@@ -130,6 +159,9 @@ class MyTensor(Variable):
     def numel(self) -> int:
         """The number of its elements."""
         return int(self.array.size)
+
+    nelement = numel
+    ndimension = dim
 
     def is_floating_point(self) -> bool:
         """Whether its elements are floats."""
@@ -143,29 +175,16 @@ class MyTensor(Variable):
     def __iter__(self) -> Iterator[MyTensor]:
         if not self.array.shape:
             raise TypeError("iteration over a tensor of zero dimensions")
-        return (self[i] for i in range(self.array.shape[0]))
+        return iter(unbind(self, 0))
 
     def __contains__(self, value: Any) -> bool:
         return bool((self == value).array.any())
 
     def __repr__(self) -> str:
-        array = to_host(self.array)
-        options = {"precision": 4, "threshold": 1000, "edgeitems": 3, "suppress_small": _plain_range(array)}
-        if array.dtype.kind == "f":
-            options["formatter"] = {"float_kind": _float_format(array)}
-        text = np.array2string(array, separator=", ", prefix="tensor(", **options)
-        notes = []
-        if array.size == 0 and array.ndim > 1:
-            notes.append(f"size={array.shape}")
-        if array.dtype not in (get_default_dtype(), np.dtype(np.int64), np.dtype(bool)):
-            notes.append(f"dtype={array.dtype}")
-        if self.device.type != "cpu":
-            notes.append(f"device='{self.device}'")
-        if self._node is not None:
-            notes.append(f"grad_fn={self.grad_fn!r}")
-        elif self._requires_grad:
-            notes.append("requires_grad=True")
-        return f"tensor({', '.join([text, *notes])})"
+        return text_of(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.array.ndim == 0 else format(repr(self), spec)
 
     # Leaving the graph and the device ------------------------------------------------------------------------
 
@@ -201,31 +220,7 @@ class MyTensor(Variable):
 
     @data.setter
     def data(self, value: Any) -> None:
-        self.array = value.array if isinstance(value, Variable) else _as_array(value, None)
-
-    def to(self, *args: Any, **kwargs: Any) -> MyTensor:
-        """In another dtype, on another device, or like another tensor: `to(mydl.float64)`, `to("cuda")`, `to(other)`.
-
-        The tensor itself is returned where nothing changes and `copy=True` is not given.
-        """
-        where, dtype, copy = read_to(args, kwargs)
-        result = self
-        if dtype is not None and result.dtype != dtype:
-            result = Cast.apply(result, dtype=dtype)
-        if where is not None and not _same_place(where, result.device):
-            moved = tensor_of(on_device(result.array, where))
-            if mode.grad and result.requires_grad:
-                raise NotImplementedError("to: moving a tensor that requires a gradient between devices; detach it first")
-            result = moved
-        return self.clone() if copy and result is self else result
-
-    def cpu(self) -> MyTensor:
-        """On the host."""
-        return self.to("cpu")
-
-    def cuda(self, index: int | None = None) -> MyTensor:
-        """On a GPU; RuntimeError in one line where there is none."""
-        return self.to(device("cuda", index))
+        self.array = value.array if isinstance(value, Variable) else as_array(value, None)
 
     def type(self, dtype: Any = None) -> Any:
         """In `dtype`; without an argument, the dtype itself."""
@@ -235,37 +230,70 @@ class MyTensor(Variable):
         """In `dtype`, by NumPy's name."""
         return self.to(np.dtype(dtype))
 
-    def float(self) -> MyTensor:
-        """In float32."""
-        return self.to(np.dtype(np.float32))
+    def pin_memory(self) -> MyTensor:
+        """Itself: host memory is not pinned here, and copies to a GPU work all the same."""
+        return self
 
-    def double(self) -> MyTensor:
-        """In float64."""
-        return self.to(np.dtype(np.float64))
+    def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> MyTensor:
+        """A tensor with a copy of `data`, in this one's dtype and on its device by default."""
+        array = np.array(as_array(data, as_dtype(dtype) or self.dtype))
+        return MyTensor(array, device=device or self.device, requires_grad=requires_grad)
 
-    def half(self) -> MyTensor:
-        """In float16."""
-        return self.to(np.dtype(np.float16))
+    def new_full(
+        self,
+        size: Any,
+        fill_value: Any,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+    ) -> MyTensor:
+        """A tensor of shape `size` filled with a number, in this one's dtype and on its device by default."""
+        array = np.full(size, fill_value, as_dtype(dtype) or self.dtype)
+        return MyTensor(array, device=device or self.device, requires_grad=requires_grad)
 
-    def long(self) -> MyTensor:
-        """In int64."""
-        return self.to(np.dtype(np.int64))
+    def new_zeros(self, *size: Any, **options: Any) -> MyTensor:
+        """Zeros of shape `size`, in this one's dtype and on its device by default."""
+        return self.new_full(shape_of(size, "new_zeros"), 0, **options)
 
-    def int(self) -> MyTensor:
-        """In int32."""
-        return self.to(np.dtype(np.int32))
+    def new_ones(self, *size: Any, **options: Any) -> MyTensor:
+        """Ones of shape `size`, in this one's dtype and on its device by default."""
+        return self.new_full(shape_of(size, "new_ones"), 1, **options)
 
-    def bool(self) -> MyTensor:
-        """In bool: False where it is 0."""
-        return self.to(np.dtype(np.bool_))
+    def new_empty(self, *size: Any, **options: Any) -> MyTensor:
+        """A tensor of shape `size` to be filled (zeros for now), in this one's dtype and on its device by default."""
+        return self.new_full(shape_of(size, "new_empty"), 0, **options)
 
-    def clone(self) -> MyTensor:
-        """A copy in memory of its own; the gradient flows through."""
-        return Clone.apply(self)
+    def __deepcopy__(self, memo: dict) -> MyTensor:
+        if self._node is not None:
+            raise RuntimeError(
+                "deepcopy: only leaf tensors can be copied with their gradient; use .clone() or .detach()"
+            )
+        made = object.__new__(type(self))
+        memo[id(self)] = made
+        kept = {name: value for name, value in self.__dict__.items() if name not in _NOT_COPIED}
+        made.__dict__.update(copy.deepcopy(kept, memo))
+        made.array = self.array.copy()
+        made._version = [0]
+        return made
 
-    def contiguous(self) -> MyTensor:
-        """Itself if its memory is in C order, else a copy that is."""
-        return self if self.array.flags.c_contiguous else self.clone()
+    # As a Python number --------------------------------------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        if self.array.size != 1:
+            raise RuntimeError(f"bool: the truth of a tensor of shape {self.shape} is ambiguous; use .any() or .all()")
+        return bool(self.array.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.array.dtype.kind not in "biu" or self.array.size != 1:
+            raise TypeError(f"index: wanted one integer, got a tensor of shape {self.shape} and dtype {self.dtype}")
+        return int(self.array.item())
 
     # Gradients -----------------------------------------------------------------------------------------------
 
@@ -300,14 +328,18 @@ class MyTensor(Variable):
         return self._node if self._base is None else self._current_node()
 
     def backward(
-        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
     ) -> None:
         """Add the gradient of this tensor to the `.grad` of the leaves it was computed from.
 
         `gradient` is dL/d(this tensor), 1 by default where it has one element. `retain_graph` keeps what a second
         backward through the same graph needs; `create_graph` records this one, so that it can be differentiated.
         """
-        from mydl.autograd.functional import backward
+        from mydl.autograd.gradients import backward
 
         backward(self, gradient, retain_graph, create_graph, inputs)
 
@@ -333,10 +365,27 @@ class MyTensor(Variable):
         buffer = self._grad_buffer
         if grad is buffer:
             return grad
-        if buffer is None or buffer.shape != grad.shape or sys.getrefcount(buffer) > self._buffer_references:
+        if buffer is None or not alike(buffer, self.array) or sys.getrefcount(buffer) > self._buffer_references:
             return array_module(grad).array(grad)
         buffer[...] = grad
         return buffer
+
+    def detach_(self) -> MyTensor:
+        """Take this tensor out of its graph; returns the tensor itself."""
+        if self._base is not None:
+            raise RuntimeError("detach_: a view cannot be detached in place; use .detach()")
+        self._node = None
+        self._requires_grad = False
+        return self
+
+    def register_post_accumulate_grad_hook(self, hook: Any) -> Any:
+        """Call `hook(tensor)` after a gradient has been added to this leaf's `.grad`; returns a removable handle."""
+        if self.vertex() is not self:
+            raise RuntimeError("register_post_accumulate_grad_hook: wanted a leaf tensor that requires a gradient")
+        if self.after_hooks is None:
+            self.after_hooks = []
+        self.after_hooks.append(hook)
+        return HookHandle(self.after_hooks, hook)
 
     def register_hook(self, hook: Any) -> Any:
         """Call `hook(grad)` when its gradient is computed; a tensor that it returns replaces the gradient.
@@ -358,8 +407,6 @@ class MyTensor(Variable):
             raise RuntimeError("retain_grad: this tensor does not require a gradient")
         if vertex is self or self.retains_grad:
             return
-        import weakref
-
         self.retains_grad = True
         this = weakref.ref(self)  # the graph must not keep its results alive
 
@@ -374,7 +421,7 @@ class MyTensor(Variable):
 
     # In place ------------------------------------------------------------------------------------------------
 
-    def _show(self, source: MyTensor, op: Any, rest: tuple, options: dict) -> None:
+    def _show(self, source: MyTensor, op: Any, options: dict) -> None:
         """Make this tensor a view of `source`, sharing its version; Op.apply calls this."""
         self._version = source._version
         if mode.grad or source.vertex() is None:
@@ -413,19 +460,27 @@ class MyTensor(Variable):
                     "recording; do it under mydl.no_grad(), or on a clone"
                 )
         if result.shape != self.shape:
-            raise RuntimeError(f"in-place: a result of shape {result.shape} does not fit a tensor of shape {self.shape}")
+            raise RuntimeError(
+                f"in-place: a result of shape {result.shape} does not fit a tensor of shape {self.shape}"
+            )
         if result.dtype != self.dtype:
             if _category(result.dtype) > _category(self.dtype):
                 raise RuntimeError(f"in-place: a {result.dtype} result cannot be stored in a {self.dtype} tensor")
             result = result.to(self.dtype)
         was_recorded = mode.grad and self.vertex() is not None
         before = self._base._snapshot_node() if was_recorded and self._base is not None else None
+        if self._base is not None and not getattr(self.array.flags, "writeable", True):
+            raise RuntimeError(
+                f"in-place: elements of an expanded tensor of shape {self.shape} share memory; clone it first"
+            )
         self.array[...] = result.array
         self._version[0] += 1
         if not mode.grad or not (was_recorded or result.requires_grad):
             return self
         if self._base is None:
-            self._node = result.grad_fn
+            # What is overwritten by constants stays in the graph, with a gradient of 0, as in PyTorch.
+            kept = result if result.requires_grad else PutView.apply(self._snapshot_node(), result, views=())
+            self._node = kept.grad_fn
             return self
         base = self._base
         if before is None:
@@ -443,16 +498,18 @@ class MyTensor(Variable):
 
     def copy_(self, source: Any) -> MyTensor:
         """Take another tensor's elements, broadcast and cast to this one; returns the tensor itself."""
-        source = source if isinstance(source, Variable) else tensor_of(_as_array(source, self.dtype))
+        source = source if isinstance(source, Variable) else tensor_of(as_array(source, self.dtype))
         if source.device != self.device:
             source = tensor_of(on_device(source.array, self.device))
         if source.dtype != self.dtype:
             source = source.to(self.dtype)
         if source.shape != self.shape:
             try:
-                source = shaping.expand(source, self.shape)
+                source = expand(source, self.shape)
             except RuntimeError:
                 raise RuntimeError(f"copy_: shape {source.shape} does not broadcast to {self.shape}") from None
+        if mode.grad and source.requires_grad:
+            source = Clone.apply(source)  # this tensor's own place in the graph, apart from the source's
         return self._become(source)
 
     def fill_(self, value: Any) -> MyTensor:
@@ -462,142 +519,6 @@ class MyTensor(Variable):
     def zero_(self) -> MyTensor:
         """Set every element to 0; returns the tensor itself."""
         return self.copy_(0)
-
-    # Operators -----------------------------------------------------------------------------------------------
-
-    def __add__(self, other: Any) -> MyTensor:
-        return arithmetic_ops.Add.apply(self, other)
-
-    def __radd__(self, other: Any) -> MyTensor:
-        return arithmetic_ops.Add.apply(self, other)
-
-    def __sub__(self, other: Any) -> MyTensor:
-        return arithmetic_ops.Sub.apply(self, other)
-
-    def __rsub__(self, other: Any) -> MyTensor:
-        return arithmetic_ops.Sub.apply(tensor_beside(other, self), self)
-
-    def __mul__(self, other: Any) -> MyTensor:
-        return arithmetic_ops.Mul.apply(self, other)
-
-    def __rmul__(self, other: Any) -> MyTensor:
-        return arithmetic_ops.Mul.apply(self, other)
-
-    def __truediv__(self, other: Any) -> MyTensor:
-        return arithmetic_ops.Div.apply(self, other)
-
-    def __rtruediv__(self, other: Any) -> MyTensor:
-        return arithmetic_ops.Div.apply(tensor_beside(other, self), self)
-
-    def __pow__(self, other: Any) -> MyTensor:
-        return arithmetic_ops.Pow.apply(self, other)
-
-    def __rpow__(self, other: Any) -> MyTensor:
-        return arithmetic_ops.Pow.apply(tensor_beside(other, self), self)
-
-    def __matmul__(self, other: Any) -> MyTensor:
-        return MatMul.apply(self, other)
-
-    def __rmatmul__(self, other: Any) -> MyTensor:
-        return MatMul.apply(tensor_of(other), self)
-
-    __iadd__ = add_ = _in_place(arithmetic.add)
-    __isub__ = sub_ = _in_place(arithmetic.sub)
-    __imul__ = mul_ = _in_place(arithmetic.mul)
-    __itruediv__ = div_ = _in_place(arithmetic.div)
-    __ipow__ = pow_ = _in_place(arithmetic.pow)
-    clamp_ = _in_place(elementwise.clamp)
-    relu_ = _in_place(elementwise.relu)
-
-    def __neg__(self) -> MyTensor:
-        return arithmetic_ops.Neg.apply(self)
-
-    def __pos__(self) -> MyTensor:
-        return self
-
-    def __abs__(self) -> MyTensor:
-        return elementwise.abs(self)
-
-    def __bool__(self) -> bool:
-        if self.array.size != 1:
-            raise RuntimeError(f"bool: the truth of a tensor of shape {self.shape} is ambiguous; use .any() or .all()")
-        return bool(self.array.item())
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __index__(self) -> int:
-        if self.array.dtype.kind not in "biu" or self.array.size != 1:
-            raise TypeError(f"index: wanted one integer, got a tensor of shape {self.shape} and dtype {self.dtype}")
-        return int(self.array.item())
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.array.ndim == 0 else format(repr(self), spec)
-
-    __eq__ = comparison.eq
-    __ne__ = comparison.ne
-    __lt__ = comparison.lt
-    __le__ = comparison.le
-    __gt__ = comparison.gt
-    __ge__ = comparison.ge
-    __hash__ = object.__hash__  # by identity: defining == would take it away
-
-    __getitem__ = indexing.get_item
-    __setitem__ = indexing.set_item
-
-    @property
-    def T(self) -> MyTensor:
-        """Its dimensions in reverse order."""
-        return Permute.apply(self, axes=tuple(range(self.array.ndim))[::-1])
-
-    # Methods that are functions of the tensor ----------------------------------------------------------------
-
-    eq = comparison.eq
-    ne = comparison.ne
-    lt = comparison.lt
-    le = comparison.le
-    gt = comparison.gt
-    ge = comparison.ge
-
-    add = arithmetic.add
-    sub = arithmetic.sub
-    mul = arithmetic.mul
-    div = arithmetic.div
-    pow = arithmetic.pow
-    neg = arithmetic.neg
-    maximum = arithmetic.maximum
-    minimum = arithmetic.minimum
-
-    exp = elementwise.exp
-    log = elementwise.log
-    sqrt = elementwise.sqrt
-    abs = elementwise.abs
-    tanh = elementwise.tanh
-    sigmoid = elementwise.sigmoid
-    relu = elementwise.relu
-    clamp = elementwise.clamp
-
-    sum = reduction.sum
-    mean = reduction.mean
-    var = reduction.var
-    max = reduction.max
-    min = reduction.min
-    argmax = reduction.argmax
-    argmin = reduction.argmin
-
-    reshape = shaping.reshape
-    view = shaping.view
-    permute = shaping.permute
-    transpose = shaping.transpose
-    squeeze = shaping.squeeze
-    unsqueeze = shaping.unsqueeze
-    expand_dims = shaping.unsqueeze
-    flatten = shaping.flatten
-    expand = shaping.expand
-    split = shaping.split
 
 
 class HookHandle:
@@ -632,73 +553,12 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     >>> tensor([[1, 2], [3, 4]]).sum()
     tensor(10)
     """
-    array = _as_array(data, None if dtype is None else np.dtype(dtype))
+    array = as_array(data, None if dtype is None else np.dtype(dtype))
     return MyTensor(array.copy(), device=device, requires_grad=requires_grad)
-
-
-def tensor_beside(value: Any, other: MyTensor) -> MyTensor:
-    """The left operand of a reflected operator as a tensor: a number in the dtype it has beside `other`."""
-    if is_array(value):
-        return tensor_of(value)
-    if isinstance(value, (bool, int, float, complex, np.generic)):
-        from mydl.ops.casting import result_dtype
-
-        return tensor_of(other.xp.asarray(value, dtype=result_dtype(other.array, value)))
-    raise TypeError(f"wanted a tensor, an array or a number beside a tensor, got {type(value).__name__}")
-
-
-def read_to(args: tuple, kwargs: dict) -> tuple[Any, Any, bool]:
-    """(device or None, dtype or None, copy) from the arguments of `to`."""
-    where, dtype, copy = kwargs.pop("device", None), kwargs.pop("dtype", None), bool(kwargs.pop("copy", False))
-    kwargs.pop("non_blocking", None)
-    if kwargs:
-        raise TypeError(f"to: unknown argument {next(iter(kwargs))!r}")
-    for value in args:
-        if isinstance(value, Variable):
-            where, dtype = value.device, value.dtype
-        elif isinstance(value, (str, device)):
-            where = device(value)
-        elif isinstance(value, (np.dtype, type)):
-            dtype = np.dtype(value)
-        elif isinstance(value, bool):
-            copy = copy or value
-        elif value is not None:
-            raise TypeError(f"to: wanted a dtype, a device or a tensor, got {value!r}")
-    return (None if where is None else device(where)), (None if dtype is None else np.dtype(dtype)), copy
-
-
-def _same_place(wanted: device, have: device) -> bool:
-    return wanted.type == have.type and wanted.index in (None, have.index)
 
 
 def _category(dtype: np.dtype) -> int:
     return "biufc".index(dtype.kind) if dtype.kind != "u" else 1
-
-
-def _plain_range(array: np.ndarray) -> bool:
-    """Whether all values print well without an exponent."""
-    if array.dtype.kind != "f" or array.size == 0:
-        return True
-    finite = np.abs(array[np.isfinite(array) & (array != 0)])
-    return finite.size == 0 or bool(finite.max() < 1e8 and finite.min() >= 1e-4 and finite.max() / finite.min() < 1e3)
-
-
-def _float_format(array: np.ndarray) -> Any:
-    """How each element is printed: `1.` where all are whole, four decimals, or an exponent for wide ranges."""
-    finite = array[np.isfinite(array)].astype(np.float64)
-    magnitudes = np.abs(finite[finite != 0])
-    whole = bool((finite == np.round(finite)).all())
-    wide = magnitudes.size > 0 and (
-        magnitudes.max() >= 1e8 or (not whole and (magnitudes.max() / magnitudes.min() > 1e3 or magnitudes.min() < 1e-4))
-    )
-
-    def plain(x: float) -> str:
-        if not np.isfinite(x):
-            return str(float(x))
-        return f"{x:.4e}" if wide else f"{x:.0f}." if whole else f"{x:.4f}"
-
-    width = max((len(plain(x)) for x in array.flat), default=0) if array.size <= 1000 else 0
-    return lambda x: plain(x).rjust(width)
 
 
 bind(MyTensor, recorded)

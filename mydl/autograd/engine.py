@@ -13,7 +13,7 @@ Edges lead from results to inputs, so a graph has no cycles and dies by referenc
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,6 +39,10 @@ class Variable:
     _version: list  # [count of in-place changes], one list for all views of the same memory
     _base: Any = None  # for a view: the tensor that it shows a part of
     _grad_buffer: Any = None  # where the gradient is to be written: a slice of an optimizer's flat buffer
+
+    if TYPE_CHECKING:  # the rest of a tensor, which stands above the engine
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def vertex(self) -> Any:
         """The graph vertex of this tensor: its node, itself for a leaf that wants a gradient, or None."""
@@ -66,6 +70,18 @@ class Output:
         self.shape = shape
         self.dtype = dtype
 
+    def name(self) -> str:
+        """The name of the operation."""
+        return self.edges[0].name()
+
+    @property
+    def next_functions(self) -> tuple:
+        """As of the operation."""
+        return self.edges[0].next_functions
+
+    def __repr__(self) -> str:
+        return repr(self.edges[0])
+
 
 def sum_to_shape(grad: Any, shape: tuple) -> Any:
     """Sum a gradient over the axes along which an input of `shape` was broadcast.
@@ -81,7 +97,9 @@ def sum_to_shape(grad: Any, shape: tuple) -> Any:
     if stretched:
         grad = grad.sum(stretched, keepdims=True)
     if tuple(grad.shape) != tuple(shape):
-        raise RuntimeError(f"a backward rule gave a gradient of shape {tuple(grad.shape)} for an input of shape {shape}")
+        raise RuntimeError(
+            f"a backward rule gave a gradient of shape {tuple(grad.shape)} for an input of shape {shape}"
+        )
     return grad
 
 
@@ -91,13 +109,13 @@ def _dependents(roots: Iterable[Any]) -> dict[Any, int]:
     stack = list(counts)
     while stack:
         for vertex in stack.pop().edges:
-            if vertex is None:
-                continue
-            if vertex in counts:
-                counts[vertex] += 1
-            else:
-                counts[vertex] = 1
-                stack.append(vertex)
+            if vertex is not None:
+                seen = counts.get(vertex)
+                if seen is None:
+                    counts[vertex] = 1
+                    stack.append(vertex)
+                else:
+                    counts[vertex] = seen + 1
     return counts
 
 
@@ -183,7 +201,7 @@ def run_backward(
                     have = gathered[vertex.index]
                     gathered[vertex.index] = grad if have is None else have + grad
                 parts: Any = (None,)
-            elif grad is None or (leading is not None and vertex not in leading):
+            elif grad is None or (leading is not None and leading.isdisjoint(edges)):
                 parts = (None,) * len(edges)
             else:
                 parts = vertex.propagate(grad, create_graph, retain_graph, leading)
@@ -195,16 +213,18 @@ def run_backward(
                         part = sum_to_shape(part, edge.shape)
                     if part.dtype is not edge.dtype and part.dtype != edge.dtype:
                         part = part.astype(edge.dtype)
-                    if edge not in grads:
+                    have = grads.get(edge)
+                    if have is None:
                         grads[edge] = part
                     elif edge in owned:
-                        grads[edge] += part
+                        have += part
+                        grads[edge] = have
                     else:
-                        grads[edge] = grads[edge] + part
+                        grads[edge] = have + part
                         if not create_graph:
                             owned.add(edge)
-                counts[edge] -= 1
-                if counts[edge] == 0:
+                counts[edge] = left = counts[edge] - 1
+                if not left:
                     ready.append(edge)
     finally:
         mode.grad = before

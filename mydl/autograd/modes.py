@@ -1,4 +1,4 @@
-"""Gradient modes: whether operations are recorded, per thread. `no_grad`, `enable_grad`, `set_grad_enabled`."""
+"""Modes, per thread: whether operations are recorded, and whether backward looks for NaN."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["enable_grad", "inference_mode", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "detect_anomaly", "enable_grad", "inference_mode", "is_anomaly_enabled", "is_grad_enabled", "no_grad",
+    "set_detect_anomaly", "set_grad_enabled",
+]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,7 +90,7 @@ class _GradMode:
         return wrapper  # type: ignore[return-value]
 
 
-class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
+class no_grad(_GradMode):
     """Do not record what happens inside; use as `with no_grad():` or `@no_grad()`.
 
     >>> with no_grad():
@@ -102,11 +105,11 @@ class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
         made = super().__new__(cls)
         if function is None:
             return made
-        made.__init__()
+        made._before = []
         return made(function)
 
 
-class enable_grad(no_grad):  # noqa: N801 - PyTorch's name
+class enable_grad(no_grad):
     """Record again inside a `no_grad` block; use as `with enable_grad():` or `@enable_grad()`.
 
     >>> with no_grad(), enable_grad():
@@ -117,7 +120,7 @@ class enable_grad(no_grad):  # noqa: N801 - PyTorch's name
     _wanted = True
 
 
-class inference_mode(no_grad):  # noqa: N801 - PyTorch's name
+class inference_mode(no_grad):
     """The same as `no_grad` here: it records nothing.
 
     >>> with inference_mode():
@@ -126,7 +129,7 @@ class inference_mode(no_grad):  # noqa: N801 - PyTorch's name
     """
 
 
-class set_grad_enabled(_GradMode):  # noqa: N801 - PyTorch's name
+class set_grad_enabled(_GradMode):
     """Set recording on or off: at once when called, and put back when used as a context manager.
 
     >>> with set_grad_enabled(False):
@@ -153,3 +156,51 @@ class set_grad_enabled(_GradMode):  # noqa: N801 - PyTorch's name
         """Decorating does not change the mode where the function is defined."""
         mode.grad = self._at_call
         return super().__call__(function)
+
+
+def is_anomaly_enabled() -> bool:
+    """Whether backward looks for NaN in this thread.
+
+    >>> is_anomaly_enabled()
+    False
+    """
+    return mode.anomaly
+
+
+class set_detect_anomaly:
+    """Turn the search for NaN on or off: at once when called, and put back when used as a context manager.
+
+    While it is on, each operation remembers the line that called it, and a backward that gives NaN raises a
+    RuntimeError which names the operation and that line. It is slow: for finding errors only.
+
+    >>> with set_detect_anomaly(True):
+    ...     is_anomaly_enabled()
+    True
+    """
+
+    def __init__(self, mode_on: bool, check_nan: bool = True) -> None:
+        self._before = mode.anomaly
+        mode.anomaly = bool(mode_on) and check_nan
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        mode.anomaly = self._before
+
+
+class detect_anomaly(set_detect_anomaly):
+    """Look for NaN in backward within a block: `with detect_anomaly():`; see `set_detect_anomaly`.
+
+    >>> with detect_anomaly():
+    ...     is_anomaly_enabled()
+    True
+    """
+
+    def __init__(self, check_nan: bool = True) -> None:
+        super().__init__(mode.anomaly, mode.anomaly)
+        self._wanted = check_nan
+
+    def __enter__(self) -> None:
+        self._before = mode.anomaly
+        mode.anomaly = self._wanted

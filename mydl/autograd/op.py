@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from mydl.autograd.engine import Output, Variable
 from mydl.autograd.modes import mode
 from mydl.backend import array_module
 
-__all__ = ["Op", "bind", "describe", "tensor_of"]
+__all__ = ["Op", "alike", "bind", "check_gradients", "describe", "recorded_module", "tensor_of", "where_called"]
 
 _new = object.__new__
 _FREED: tuple = ("freed",)
@@ -32,6 +31,11 @@ def bind(tensor_class: type, recorded: Any) -> None:
     _recorded = recorded
 
 
+def recorded_module() -> Any:
+    """The recorded operations under NumPy's names; array ones where no tensor wants a gradient."""
+    return _recorded
+
+
 def tensor_of(value: Any) -> Any:
     """`value` as a tensor that is in no graph; a tensor is returned as it is. NumPy scalars become 0-d arrays."""
     if isinstance(value, Variable):
@@ -40,6 +44,15 @@ def tensor_of(value: Any) -> Any:
     tensor.array = np.asarray(value) if isinstance(value, np.generic) else value
     tensor._version = [0]
     return tensor
+
+
+def alike(x: Any, y: Any) -> bool:
+    """Whether two arrays are of one shape, dtype and kind (NumPy's or CuPy's).
+
+    >>> alike(np.zeros(2), np.ones(2)), alike(np.zeros(2), np.zeros(2, np.float32))
+    (True, False)
+    """
+    return x.shape == y.shape and x.dtype == y.dtype and x.__class__ is y.__class__
 
 
 def describe(value: Any) -> str:
@@ -85,8 +98,9 @@ class Op:
     shape: tuple
     dtype: Any
 
-    prepare: Callable[[tuple], tuple] | None = None  # casts the inputs to a common dtype before anything else
-    view = False  # the output shares the input's memory
+    prepare: Any = None  # a function of the inputs that casts the inputs to a common dtype before anything else
+    view = False  # the output shares the input's memory; an op that may copy sets it on ctx
+    views: Any = ()  # of a view op with several outputs: for each the op, with its options, that makes it alone
 
     @staticmethod
     def forward(ctx: Any, *inputs: Any, **options: Any) -> Any:
@@ -112,7 +126,9 @@ class Op:
         buffer = getattr(leaf, "_grad_buffer", None)
         if buffer is None or self.recording or leaf.grad is not None or leaf._buffer_taken:
             return None
-        if leaf.hooks is not None or sys.getrefcount(buffer) > leaf._buffer_references:
+        if leaf.hooks is not None or not alike(buffer, leaf.array):
+            return None
+        if sys.getrefcount(buffer) > leaf._buffer_references:
             return None
         leaf._buffer_taken = True
         return buffer
@@ -129,12 +145,16 @@ class Op:
     @classmethod
     def apply(cls, *inputs: Any, **options: Any) -> Any:
         """Run the operation on tensors (and constants), and record it if an input wants a gradient."""
+        given = inputs
         if cls.prepare is not None:
-            inputs = cls.prepare(inputs)
-        ctx = _new(cls)
+            try:
+                inputs = cls.prepare(inputs)
+            except (ValueError, TypeError, IndexError) as error:
+                raise _explained(cls, error, given) from error
+        ctx = cls()
         arrays = []
         edges = []
-        recorded = False
+        recorded = 0  # how many inputs want a gradient
         grad_mode = mode.grad
         for value in inputs:
             edge = None
@@ -142,31 +162,37 @@ class Op:
                 arrays.append(value.array)
                 if grad_mode:
                     edge = value._node if value._base is None else value._current_node()
-                    if edge is None and value._requires_grad:
-                        edge = value
                     if edge is not None:
-                        recorded = True
+                        recorded += 1
+                    elif value._requires_grad:
+                        edge = value
+                        recorded += 1
             else:
                 arrays.append(value)
             edges.append(edge)
         if arrays[0].__class__ is not ndarray:
             ctx.xp = _common_module(cls, arrays)
-        if recorded:
-            ctx.needs_input_grad = [edge is not None for edge in edges]
+        if recorded in (0, len(edges)):
+            ctx.needs_input_grad = (recorded > 0,) * len(edges)
         else:
-            ctx.needs_input_grad = [False] * len(edges)
+            ctx.needs_input_grad = tuple([edge is not None for edge in edges])
         try:
-            result = mode.quiet(cls.forward, ctx, *arrays, **options)
+            if options:
+                result = mode.quiet(cls.forward, ctx, *arrays, **options)
+            else:  # an empty ** costs time too, which the smallest operations would pay
+                result = mode.quiet(cls.forward, ctx, *arrays)
         except (ValueError, TypeError, IndexError) as error:
-            raise _explained(cls, error, inputs) from error
+            raise _explained(cls, error, given) from error
         if result.__class__ is tuple:
             return ctx._several(inputs, arrays, edges, result, recorded)
         if result.__class__ is not ndarray and isinstance(result, np.generic):
-            result = np.asarray(result)
+            # NumPy gives scalars for arrays of no dimensions; a saved output must stay the output itself.
+            scalar, result = result, np.asarray(result)
+            ctx.saved = tuple(result if value is scalar else value for value in ctx.saved)
         tensor = _new(_Tensor)
         tensor.array = result
-        if cls.view:
-            tensor._show(inputs[0], cls, inputs[1:], options)
+        if ctx.view and isinstance(inputs[0], Variable):  # not a constant array, while backward is recorded
+            tensor._show(inputs[0], cls, options)
         else:
             tensor._version = [0]
         if recorded and result.dtype.kind in "fc":
@@ -177,12 +203,15 @@ class Op:
             if ctx.saved:
                 ctx._guard(inputs, arrays, (tensor,))
             if mode.anomaly:
-                ctx.trace = "".join(traceback.format_stack()[:-1])
+                ctx.trace = where_called()
         return tensor
 
-    def _several(self, inputs: tuple, arrays: list, edges: list, results: tuple, recorded: bool) -> tuple:
+    def _several(self, inputs: tuple, arrays: list, edges: list, results: tuple, recorded: int) -> tuple:
         """Wrap several outputs; each floating one becomes a vertex that hands its gradient on to this node."""
         tensors = tuple(tensor_of(result) for result in results)
+        if isinstance(inputs[0], Variable):
+            for tensor, (op, options) in zip(tensors, self.views):
+                tensor._show(inputs[0], op, options)
         if recorded:
             self.edges = edges
             self.outputs = len(results)
@@ -192,7 +221,7 @@ class Op:
             if self.saved:
                 self._guard(inputs, arrays, tensors)
             if mode.anomaly:
-                self.trace = "".join(traceback.format_stack()[:-2])
+                self.trace = where_called()
         return tensors
 
     def _guard(self, inputs: tuple, arrays: list, outputs: tuple) -> None:
@@ -200,11 +229,12 @@ class Op:
         guards: list = []
         for value in self.saved:
             guard = None
-            for index, array in enumerate(arrays):
-                if array is value and isinstance(inputs[index], Variable):
-                    version = inputs[index]._version
-                    guard = (version, version[0], index)
+            index = 0
+            for source in inputs:
+                if arrays[index] is value and isinstance(source, Variable):
+                    guard = (source._version, source._version[0], index)
                     break
+                index += 1
             else:
                 for index, output in enumerate(outputs):
                     if output.array is value:
@@ -221,7 +251,7 @@ class Op:
                 f"{self.name()}: its saved arrays were freed by an earlier backward through the same graph; "
                 "give that one retain_graph=True, or build the graph anew for each backward"
             )
-        for guard, value in zip(self.guards, saved):
+        for guard, value in zip(self.guards, saved) if saved else ():
             if guard is not None and guard[0][0] != guard[1]:
                 raise RuntimeError(
                     f"{self.name()}: a tensor of {describe(value)} that backward needs was changed in place after "
@@ -230,12 +260,11 @@ class Op:
         ctx = self
         if record or leading is not None:
             ctx = self._copy(record, leading)
+        parts = self.backward(ctx, grad)
         if mode.anomaly or self.trace is not None:
-            parts = self._checked_backward(ctx, grad)
-        else:
-            parts = self.backward(ctx, grad)
-        if not keep:
-            self.saved = _FREED if saved else ()
+            check_gradients(self.name(), parts if parts.__class__ is tuple else (parts,), self.trace)
+        if saved and not keep:
+            self.saved = _FREED
         return parts if parts.__class__ is tuple else (parts,)
 
     def _copy(self, record: bool, leading: set | None) -> Op:
@@ -264,17 +293,10 @@ class Op:
         tensor._node = Output(self, -1 - index, value.shape, value.dtype) if index < 0 and self.outputs > 1 else edge
         return tensor
 
-    def _checked_backward(self, ctx: Op, grad: Any) -> Any:
-        """backward, and an error that names the op and where it was called if a gradient is NaN (anomaly mode)."""
-        parts = self.backward(ctx, grad)
-        for index, part in enumerate(parts if isinstance(parts, tuple) else (parts,)):
-            array = part.array if isinstance(part, Variable) else part
-            if array is not None and array.dtype.kind in "fc" and bool((array != array).any()):
-                where = self.trace or "(its forward ran outside detect_anomaly)\n"
-                raise RuntimeError(
-                    f"{self.name()}: backward gave NaN for input {index}, {describe(array)}. Forward was called at:\n{where}"
-                )
-        return parts
+    @property
+    def next_functions(self) -> tuple:
+        """(vertex, 0) for each input, None in place of the vertex where no gradient goes."""
+        return tuple((edge, 0) for edge in self.edges)
 
     @classmethod
     def name(cls) -> str:
@@ -283,6 +305,27 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
+
+
+def where_called() -> str:
+    """The lines that led here, innermost last, without those inside mydl itself."""
+    frames = [(f, line) for f, line in traceback.walk_stack(None) if not _is_own(f)]
+    return "".join(traceback.StackSummary.extract(reversed(frames)).format())
+
+
+def _is_own(frame: Any) -> bool:
+    return frame.f_globals.get("__name__", "").split(".")[0] == "mydl"
+
+
+def check_gradients(name: str, parts: tuple, trace: str | None) -> None:
+    """An error that names the op, and the line that called it, if a gradient is NaN (anomaly mode)."""
+    for index, part in enumerate(parts):
+        array = part.array if isinstance(part, Variable) else part
+        if array is not None and array.dtype.kind in "fc" and bool((array != array).any()):
+            where = trace or "(its forward ran outside detect_anomaly)\n"
+            raise RuntimeError(
+                f"{name}: backward gave NaN for input {index}, {describe(array)}. Forward was called at:\n{where}"
+            )
 
 
 def _common_module(cls: type[Op], arrays: list) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -11,7 +11,14 @@ from mydl.autograd.engine import Variable
 from mydl.autograd.op import tensor_of
 from mydl.backend import is_array
 
-__all__ = ["as_tensor_operand", "axes_of", "axis_of", "require_tensor", "shape_of"]
+__all__ = [
+    "Number", "Tensor", "as_tensor_operand", "axes_of", "axis_of", "require_floating", "require_numbers",
+    "require_tensor", "shape_of",
+]  # fmt: skip
+
+# What signatures call a MyTensor: the functions stand below the class, whose methods they become.
+Tensor: TypeAlias = Any
+Number: TypeAlias = bool | int | float
 
 
 def require_tensor(value: Any, name: str) -> Any:
@@ -21,6 +28,22 @@ def require_tensor(value: Any, name: str) -> Any:
     if is_array(value):
         return tensor_of(value)
     raise TypeError(f"{name}: wanted a tensor, got {type(value).__name__}")
+
+
+def require_floating(value: Any, name: str) -> Any:
+    """`value`, if it is a floating tensor; otherwise an error naming the function and the dtype."""
+    value = require_tensor(value, name)
+    if value.dtype.kind not in "fc":
+        raise RuntimeError(f"{name}: wanted a floating tensor, got {value.dtype}; use .float() first")
+    return value
+
+
+def require_numbers(value: Any, name: str) -> Any:
+    """`value`, if it is a tensor that is not boolean; otherwise an error naming the function."""
+    value = require_tensor(value, name)
+    if value.dtype == bool:
+        raise RuntimeError(f"{name}: wanted numbers, got booleans; use .long() first")
+    return value
 
 
 def as_tensor_operand(value: Any, like: Any) -> Any:
@@ -41,7 +64,9 @@ def axis_of(dim: Any, ndim: int, name: str) -> int:
         raise TypeError(f"{name}: wanted an int as dim, got {dim!r}")
     room = max(ndim, 1)
     if not -room <= dim < room:
-        raise IndexError(f"{name}: dim {dim} is out of range for a tensor of {ndim} dimensions; wanted {-room} to {room - 1}")
+        raise IndexError(
+            f"{name}: dim {dim} is out of range for a tensor of {ndim} dimensions; wanted {-room} to {room - 1}"
+        )
     return int(dim) % room
 
 
@@ -72,6 +97,8 @@ def shape_of(sizes: tuple, name: str) -> tuple:
     """
     if len(sizes) == 1 and isinstance(sizes[0], (Sequence, np.ndarray)):
         sizes = tuple(sizes[0])
+    if any(isinstance(size, Variable) for size in sizes):
+        sizes = tuple(size.item() if isinstance(size, Variable) else size for size in sizes)
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
             raise TypeError(f"{name}: wanted ints as sizes, got {size!r}")

@@ -1,4 +1,8 @@
-"""x[key] and x[key] = value, with NumPy's and PyTorch's keys: ints, slices, None, ..., index arrays and masks."""
+"""x[key] and x[key] = value, with PyTorch's keys: ints, slices, None, ..., index tensors and masks.
+
+Ints, slices and None are applied first and make a view; index tensors and masks are applied to that view and make a
+copy. (NumPy would count an int among the index arrays, and so put their dimensions first in x[0, :, index].)
+"""
 
 from __future__ import annotations
 
@@ -7,71 +11,92 @@ from typing import Any
 import numpy as np
 
 from mydl.autograd.engine import Variable
+from mydl.autograd.modes import mode
 from mydl.backend import is_array, to_host
 from mydl.functions.arguments import as_tensor_operand
 from mydl.ops.indexing import Put, Slice, Take
 
-__all__ = ["get_item", "read_key", "set_item"]
+__all__ = ["get_item", "set_item"]
 
 
-def _read_part(part: Any) -> tuple[Any, bool]:
-    """One part of a key, and whether it is an index array (which makes a copy) or not (a view)."""
+def _read_part(part: Any) -> Any:
+    """One part of a key: index tensors and lists as arrays, 0-d integers as ints."""
     if isinstance(part, Variable):
         part = part.array
-        if part.ndim == 0 and part.dtype.kind in "iu":
-            return int(part), False
-    if part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool):
-        if isinstance(part, slice) and part.step is not None and part.step <= 0:
+    elif isinstance(part, (list, tuple, range)):
+        part = np.asarray([p.item() if isinstance(p, Variable) and p.ndim == 0 else p for p in part])
+        part = part.astype(np.int64) if part.size == 0 else part
+    elif isinstance(part, (bool, np.bool_)):
+        return np.asarray(part)
+    elif isinstance(part, (int, np.integer)):
+        return int(part)
+    elif isinstance(part, slice):
+        if part.step is not None and part.step <= 0:
             raise ValueError(f"Slice: wanted a step above 0, got {part.step}; use flip")
-        return part, False
-    if isinstance(part, (list, tuple, range)):
-        part = np.asarray([p.item() if isinstance(p, Variable) else p for p in part])
-        if part.size == 0:
-            part = part.astype(np.int64)
-    if isinstance(part, bool):
-        return part, True
-    if is_array(part):
-        if part.dtype.kind not in "iub":
-            raise IndexError(f"an index array must be of integers or booleans, got {part.dtype}")
-        return part, True
-    raise IndexError(f"wanted ints, slices, None, ..., index arrays or masks as a key, got {type(part).__name__}")
+        return slice(*(v if v is None else int(v) for v in (part.start, part.stop, part.step)))
+    if part is None or part is Ellipsis:
+        return part
+    if not is_array(part):
+        raise IndexError(f"wanted ints, slices, None, ..., index tensors or masks as a key, got {type(part).__name__}")
+    if part.dtype.kind not in "iub":
+        raise IndexError(f"an index tensor must be of integers or booleans, got {part.dtype}")
+    if part.dtype == np.uint8:  # PyTorch's masks of old
+        part = part.astype(bool)
+    return int(part) if part.ndim == 0 and part.dtype.kind in "iu" else part
 
 
-def read_key(key: Any, shape: tuple) -> tuple[Any, bool]:
-    """A key for NumPy or CuPy from what was written between brackets, and whether it makes a view.
-
-    Index arrays are checked against the shape, since CuPy would wrap them silently.
-    """
-    parts = key if isinstance(key, tuple) else (key,)
-    read = [_read_part(part) for part in parts]
-    advanced = any(is_index for _, is_index in read)
-    parts = tuple(part for part, _ in read)
-    if advanced:
-        _check_bounds(parts, shape)
-    return parts, not advanced
-
-
-def _check_bounds(parts: tuple, shape: tuple) -> None:
-    used = sum(1 if not is_array(p) or p.dtype != bool else p.ndim for p in parts if p is not None and p is not Ellipsis and not isinstance(p, bool))
-    axis = 0
+def read_key(key: Any, shape: tuple) -> tuple[tuple, tuple]:
+    """(a key of ints, slices, None and ..., a key of index arrays for what that one gives, () if there are none)."""
+    parts = [_read_part(part) for part in (key if isinstance(key, tuple) else (key,))]
+    if not any(is_array(part) for part in parts):
+        return tuple(parts), ()
+    used = sum(_dimensions(part) for part in parts)
+    if used > len(shape):
+        raise IndexError(f"too many indices for a tensor of shape {shape}: {used}")
+    basic: list[Any] = []
+    arrays: list[Any] = []
+    axis = 0  # of the tensor, at the part being read
     for part in parts:
-        if part is None or isinstance(part, bool):
-            continue
-        if part is Ellipsis:
-            axis += len(shape) - used
-            continue
-        if axis >= len(shape):
-            raise IndexError(f"too many indices for a tensor of shape {shape}")
-        if is_array(part) and part.dtype == bool:
-            if part.shape != shape[axis : axis + part.ndim]:
-                raise IndexError(f"a mask of shape {part.shape} does not fit shape {shape} at dimension {axis}")
-            axis += part.ndim
-            continue
-        if is_array(part) and part.size and not isinstance(part, np.ndarray):
-            host = to_host(part)
-            if host.min() < -shape[axis] or host.max() >= shape[axis]:
-                raise IndexError(f"an index is out of range for dimension {axis} of shape {shape}")
-        axis += 1
+        if is_array(part):
+            taken = _dimensions(part)
+            basic.extend([slice(None)] * taken if part.ndim else [None])  # a 0-d mask adds a dimension
+            _check(part, shape, axis)
+            arrays.append(part if part.ndim else part.reshape(1))
+            axis += taken
+        elif part is Ellipsis:
+            skipped = len(shape) - used
+            basic.extend([slice(None)] * skipped)
+            arrays.extend([slice(None)] * skipped)
+            axis += skipped
+        else:
+            basic.append(part)
+            if not isinstance(part, int):
+                arrays.append(slice(None))
+            axis += part is not None
+    return tuple(basic), tuple(arrays)
+
+
+def _dimensions(part: Any) -> int:
+    """How many dimensions of the tensor one part of a key takes."""
+    if part is None or part is Ellipsis:
+        return 0
+    return part.ndim if is_array(part) and part.dtype == bool else 1
+
+
+def _check(part: Any, shape: tuple, axis: int) -> None:
+    """A mask must fit; an index must be in range, which CuPy would not notice."""
+    if part.dtype == bool:
+        if part.shape != shape[axis : axis + part.ndim]:
+            raise IndexError(f"a mask of shape {part.shape} does not fit shape {shape} at dimension {axis}")
+    elif part.size and not isinstance(part, np.ndarray):
+        host = to_host(part)
+        if host.min() < -shape[axis] or host.max() >= shape[axis]:
+            raise IndexError(f"an index is out of range for dimension {axis} of shape {shape}")
+
+
+def _is_whole(key: tuple) -> bool:
+    """Whether a basic key leaves the tensor as it is."""
+    return all(isinstance(part, slice) and part == slice(None) for part in key)
 
 
 def get_item(self: Any, key: Any) -> Any:
@@ -81,17 +106,28 @@ def get_item(self: Any, key: Any) -> Any:
     >>> mydl.arange(6)[mydl.tensor([0, -1])]
     tensor([0, 5])
     """
-    key, is_view = read_key(key, self.array.shape)
-    return Slice.apply(self, key=key) if is_view else Take.apply(self, key=key)
+    basic, arrays = read_key(key, self.array.shape)
+    if not arrays:
+        return Slice.apply(self, key=basic)
+    part = self if _is_whole(basic) else Slice.apply(self, key=basic)
+    return Take.apply(part, key=arrays)
 
 
 def set_item(self: Any, key: Any, value: Any) -> None:
-    """self[key] = value, in place; the graph follows."""
-    key, is_view = read_key(key, self.array.shape)
+    """self[key] = value, in place; the value is broadcast and cast, and the graph follows."""
+    basic, arrays = read_key(key, self.array.shape)
     value = as_tensor_operand(value, self)
-    if is_view:
-        Slice.apply(self, key=key).copy_(value)
+    part = self if arrays and _is_whole(basic) else Slice.apply(self, key=basic)
+    room = len(part.shape)
+    while value.ndim > room and value.shape[0] == 1:
+        value = Slice.apply(value, key=(0,))
+    if not arrays:
+        part.copy_(value)
+        return
+    if value.dtype != self.dtype:
+        value = value.to(self.dtype)
+    if mode.grad and (part.requires_grad or value.requires_grad):
+        part._become(Put.apply(part._snapshot(), value, key=arrays))
     else:
-        if value.dtype != self.dtype:
-            value = value.to(self.dtype)
-        self._become(Put.apply(self._snapshot(), value, key=key))
+        part.array[arrays] = value.array
+        part._version[0] += 1

@@ -1,21 +1,25 @@
-"""Rearranging tensors. What can be a view of the same memory is one, as in PyTorch."""
+"""The same elements in another shape or order. What can be a view of the same memory is one, as in PyTorch."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from mydl.functions.arguments import axis_of, require_tensor, shape_of
+from mydl.functions.arguments import Tensor, axis_of, require_tensor, shape_of
 from mydl.ops import shape as ops
+from mydl.ops.indexing import Slice
 
 __all__ = [
-    "cat", "expand", "flatten", "permute", "reshape", "split", "squeeze", "stack", "transpose", "unsqueeze", "view",
+    "broadcast_tensors", "broadcast_to", "expand", "expand_as", "flatten", "moveaxis", "movedim", "narrow",
+    "permute", "ravel", "reshape", "reshape_as", "select", "squeeze", "swapaxes", "swapdims", "t", "transpose",
+    "unflatten", "unsqueeze", "view", "view_as",
 ]  # fmt: skip
 
 
-def reshape(input: Any, *shape: Any) -> Any:
+def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape; one size may be -1.
 
     >>> import mydl
@@ -23,10 +27,23 @@ def reshape(input: Any, *shape: Any) -> Any:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    return ops.Reshape.apply(require_tensor(input, "reshape"), shape=shape_of(shape, "reshape"))
+    return _reshaped(require_tensor(input, "reshape"), shape_of(shape, "reshape"), "reshape")
 
 
-def view(input: Any, *shape: Any) -> Any:
+def _reshaped(input: Tensor, shape: tuple, name: str) -> Tensor:
+    known = math.prod(n for n in shape if n != -1)
+    if shape.count(-1) > 1 or any(n < -1 for n in shape):
+        raise RuntimeError(f"{name}: wanted sizes of 0 or more and at most one -1, got {shape}")
+    if -1 in shape and known == 0:
+        raise RuntimeError(f"{name}: -1 is ambiguous in {shape}, beside a size of 0")
+    if (-1 in shape and input.array.size % known) or (-1 not in shape and input.array.size != known):
+        raise RuntimeError(
+            f"{name}: shape {shape} does not hold the {input.array.size} elements of shape {input.shape}"
+        )
+    return ops.Reshape.apply(input, shape=shape)
+
+
+def view(input: Tensor, *shape: Any) -> Tensor:
     """The same memory in another shape, or RuntimeError where that needs a copy (use reshape there).
 
     >>> import mydl
@@ -37,15 +54,15 @@ def view(input: Any, *shape: Any) -> Any:
     if len(shape) == 1 and isinstance(shape[0], (np.dtype, type)):
         raise NotImplementedError("view: reading the same bytes as another dtype is not supported; use .to(dtype)")
     input = require_tensor(input, "view")
-    result = ops.Reshape.apply(input, shape=shape_of(shape, "view"))
-    if result.numel() and not np.shares_memory(input.array, result.array, max_work=1):
+    result = _reshaped(input, shape_of(shape, "view"), "view")
+    if result.numel() and not input.xp.may_share_memory(input.array, result.array):
         raise RuntimeError(
             f"view: shape {result.shape} of a tensor of shape {input.shape} and these strides needs a copy; use reshape"
         )
     return result
 
 
-def permute(input: Any, *dims: Any) -> Any:
+def permute(input: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order.
 
     >>> import mydl
@@ -60,7 +77,7 @@ def permute(input: Any, *dims: Any) -> Any:
     return ops.Permute.apply(input, axes=axes)
 
 
-def transpose(input: Any, dim0: int, dim1: int) -> Any:
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged.
 
     >>> import mydl
@@ -75,7 +92,7 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
     return ops.Permute.apply(input, axes=tuple(axes))
 
 
-def squeeze(input: Any, dim: Any = None) -> Any:
+def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Without its dimensions of size 1, or without those of `dim` that have size 1.
 
     >>> import mydl
@@ -90,7 +107,7 @@ def squeeze(input: Any, dim: Any = None) -> Any:
     return ops.Reshape.apply(input, shape=tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in axes))
 
 
-def unsqueeze(input: Any, dim: int) -> Any:
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new dimension of size 1 at `dim`.
 
     >>> import mydl
@@ -102,7 +119,7 @@ def unsqueeze(input: Any, dim: int) -> Any:
     return ops.Reshape.apply(input, shape=(*input.shape[:axis], 1, *input.shape[axis:]))
 
 
-def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from start_dim to end_dim made one.
 
     >>> import mydl
@@ -121,7 +138,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     return ops.Reshape.apply(input, shape=(*input.shape[:start], size, *input.shape[end + 1 :]))
 
 
-def expand(input: Any, *sizes: Any) -> Any:
+def expand(input: Tensor, *sizes: Any) -> Tensor:
     """Dimensions of size 1 repeated to the given sizes without copying; -1 keeps a size.
 
     >>> import mydl
@@ -140,59 +157,162 @@ def expand(input: Any, *sizes: Any) -> Any:
         if size == -1 and have is None:
             raise RuntimeError(f"expand: -1 cannot stand for a new leading dimension in {wanted}")
         if have not in (None, 1, size) and size != -1:
-            raise RuntimeError(f"expand: size {size} does not fit dimension {i - extra} of shape {input.shape}, of size {have}")
+            raise RuntimeError(
+                f"expand: size {size} does not fit dimension {i - extra} of shape {input.shape}, of size {have}"
+            )
         shape.append(have if size == -1 else size)
     return ops.Expand.apply(input, shape=tuple(shape))
 
 
-def cat(tensors: Any, dim: int = 0) -> Any:
-    """Tensors end to end along `dim`; their other sizes must agree.
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """The same elements in the shape of `other`.
 
     >>> import mydl
-    >>> cat([mydl.zeros(1, 2), mydl.ones(2, 2)]).shape
+    >>> reshape_as(mydl.arange(4), mydl.zeros(2, 2)).shape
+    (2, 2)
+    """
+    return reshape(input, other.shape)
+
+
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """The same memory in the shape of `other`.
+
+    >>> import mydl
+    >>> view_as(mydl.arange(4), mydl.zeros(2, 2)).shape
+    (2, 2)
+    """
+    return view(input, other.shape)
+
+
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one dimension.
+
+    >>> import mydl
+    >>> ravel(mydl.zeros(2, 3)).shape
+    (6,)
+    """
+    return flatten(input)
+
+
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """Dimension `dim` split into several of the given sizes, one of which may be -1.
+
+    >>> import mydl
+    >>> unflatten(mydl.zeros(2, 6), 1, (2, -1)).shape
+    (2, 2, 3)
+    """
+    input = require_tensor(input, "unflatten")
+    axis = axis_of(dim, input.ndim, "unflatten")
+    sizes = shape_of((sizes,), "unflatten")
+    known = math.prod(n for n in sizes if n != -1)
+    whole = input.shape[axis]
+    if (-1 not in sizes and known != whole) or (-1 in sizes and (known == 0 or whole % known)):
+        raise RuntimeError(f"unflatten: sizes {sizes} do not multiply up to {whole}, dimension {dim} of {input.shape}")
+    full = tuple(whole // known if n == -1 else n for n in sizes)
+    return ops.Reshape.apply(input, shape=(*input.shape[:axis], *full, *input.shape[axis + 1 :]))
+
+
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; a tensor of at most one dimension as it is.
+
+    >>> import mydl
+    >>> t(mydl.zeros(2, 3)).shape
     (3, 2)
     """
-    parts = [require_tensor(t, "cat") for t in tensors]
-    if not parts:
-        raise RuntimeError("cat: wanted at least one tensor")
-    if any(part.ndim == 0 for part in parts):
-        raise RuntimeError("cat: tensors of zero dimensions cannot be joined; use stack")
-    # PyTorch lets an empty 1-d tensor stand beside any shape.
-    real = [part for part in parts if part.shape != (0,)] or parts[:1]
-    return ops.Concatenate.apply(*real, axis=axis_of(dim, real[0].ndim, "cat"))
+    input = require_tensor(input, "t")
+    if input.ndim > 2:
+        raise RuntimeError(f"t: wanted at most 2 dimensions, got shape {input.shape}; use transpose(dim0, dim1) or .mT")
+    return ops.Permute.apply(input, axes=tuple(range(input.ndim))[::-1])
 
 
-def stack(tensors: Any, dim: int = 0) -> Any:
-    """Tensors of one shape side by side along a new dimension.
+def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """The dimensions `source` moved to the places `destination`, the others in their order.
 
     >>> import mydl
-    >>> stack([mydl.zeros(2), mydl.ones(2)], dim=1)
-    tensor([[0., 1.],
-            [0., 1.]])
+    >>> movedim(mydl.zeros(2, 3, 4), 0, -1).shape
+    (3, 4, 2)
     """
-    parts = [require_tensor(t, "stack") for t in tensors]
-    if not parts:
-        raise RuntimeError("stack: wanted at least one tensor")
-    return ops.Stack.apply(*parts, axis=axis_of(dim, parts[0].ndim + 1, "stack"))
+    input = require_tensor(input, "movedim")
+    sources, places = ((d,) if isinstance(d, int) else tuple(d) for d in (source, destination))
+    sources = tuple(axis_of(d, input.ndim, "movedim") for d in sources)
+    places = tuple(axis_of(d, input.ndim, "movedim") for d in places)
+    if len(sources) != len(places) or len(set(sources)) != len(sources) or len(set(places)) != len(places):
+        raise RuntimeError(f"movedim: wanted as many different sources as destinations, got {source} and {destination}")
+    if input.ndim == 0:
+        return ops.Permute.apply(input, axes=())
+    axes = [i for i in range(input.ndim) if i not in sources]
+    for place, axis in sorted(zip(places, sources)):
+        axes.insert(place, axis)
+    return ops.Permute.apply(input, axes=tuple(axes))
 
 
-def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple:
-    """Pieces along `dim`: of the given size, the last one smaller if need be, or of the given sizes.
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """`expand` to the shape of `other`.
 
     >>> import mydl
-    >>> [piece.shape for piece in split(mydl.zeros(5, 2), 2)]
-    [(2, 2), (2, 2), (1, 2)]
+    >>> expand_as(mydl.zeros(3), mydl.zeros(2, 3)).shape
+    (2, 3)
     """
-    tensor = require_tensor(tensor, "split")
-    axis = axis_of(dim, tensor.ndim, "split")
-    length = tensor.shape[axis]
-    if isinstance(split_size_or_sections, (int, np.integer)):
-        size = int(split_size_or_sections)
-        if size < 0 or (size == 0 and length):
-            raise RuntimeError(f"split: wanted a positive size, got {size}")
-        lengths = [min(size, length - start) for start in range(0, length, size or 1)] or [0]
-    else:
-        lengths = [int(n) for n in split_size_or_sections]
-        if any(n < 0 for n in lengths) or sum(lengths) != length:
-            raise RuntimeError(f"split: sizes {lengths} do not add up to {length}, dimension {dim} of {tensor.shape}")
-    return ops.Split.apply(tensor, lengths=tuple(lengths), axis=axis)
+    return expand(input, other.shape)
+
+
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    """`expand` to a shape.
+
+    >>> import mydl
+    >>> broadcast_to(mydl.zeros(3), (2, 3)).shape
+    (2, 3)
+    """
+    return expand(input, size)
+
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Tensors expanded to their common shape.
+
+    >>> import mydl
+    >>> [x.shape for x in broadcast_tensors(mydl.zeros(2, 1), mydl.zeros(3))]
+    [(2, 3), (2, 3)]
+    """
+    try:
+        shape = np.broadcast_shapes(*(x.shape for x in tensors))
+    except ValueError:
+        raise RuntimeError(f"broadcast_tensors: shapes {[x.shape for x in tensors]} do not fit together") from None
+    return tuple(expand(x, shape) for x in tensors)
+
+
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """The `length` elements from `start` on along `dim`; a view.
+
+    >>> import mydl
+    >>> narrow(mydl.arange(5), 0, 1, 3)
+    tensor([1, 2, 3])
+    """
+    input = require_tensor(input, "narrow")
+    axis = axis_of(dim, input.ndim, "narrow")
+    if input.ndim == 0:
+        raise RuntimeError("narrow: wanted at least one dimension, got a tensor of none")
+    size, first = input.shape[axis], int(start)
+    first = first + size if first < 0 else first
+    if length < 0 or not 0 <= first <= size - length:
+        raise RuntimeError(
+            f"narrow: {length} elements from {start} on do not lie in dimension {dim} of shape {input.shape}"
+        )
+    return Slice.apply(input, key=(slice(None),) * axis + (slice(first, first + length),))
+
+
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """The slice at `index` along `dim`, without that dimension; a view.
+
+    >>> import mydl
+    >>> select(mydl.tensor([[1, 2], [3, 4]]), 1, 0)
+    tensor([1, 3])
+    """
+    input = require_tensor(input, "select")
+    axis = axis_of(dim, input.ndim, "select")
+    if input.ndim == 0 or not -input.shape[axis] <= int(index) < input.shape[axis]:
+        raise IndexError(f"select: index {index} is out of range for dimension {dim} of shape {input.shape}")
+    return Slice.apply(input, key=(slice(None),) * axis + (int(index),))
+
+
+swapaxes = swapdims = transpose
+moveaxis = movedim

@@ -1,13 +1,28 @@
-"""Arithmetic on two operands: + - * / ** , maximum, minimum, and negation."""
+"""Arithmetic on two operands: + - * / ** , remainders, maximum, minimum, atan2; and negation."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mydl.autograd.op import Op
-from mydl.ops.casting import promote, promote_floating
+import numpy as np
 
-__all__ = ["Add", "Div", "Maximum", "Minimum", "Mul", "Neg", "Pow", "Sub"]
+from mydl.autograd.op import Op
+from mydl.ops.casting import numbers_only, promote, promote_floating, promote_numbers
+
+__all__ = [
+    "Add",
+    "Atan2",
+    "Div",
+    "Fmod",
+    "Maximum",
+    "Minimum",
+    "Mul",
+    "Neg",
+    "Pow",
+    "Remainder",
+    "RoundedDiv",
+    "Sub",
+]
 
 
 class Add(Op):
@@ -24,10 +39,18 @@ class Add(Op):
         return grad, grad
 
 
+def _promote_difference(inputs: tuple) -> tuple:
+    """As `promote`; booleans are refused, two of them by NumPy."""
+    promoted = promote(inputs)
+    if promoted is not inputs and any(isinstance(v, bool) or getattr(v, "dtype", None) == np.bool_ for v in inputs):
+        raise TypeError("Sub: wanted numbers, got booleans; use ^ or logical_xor, or .long() first")
+    return promoted
+
+
 class Sub(Op):
     """x - y; d/dx = 1, d/dy = -1."""
 
-    prepare = promote
+    prepare = _promote_difference
 
     @staticmethod
     def forward(ctx: Any, x: Any, y: Any) -> Any:
@@ -76,7 +99,7 @@ class Div(Op):
 class Pow(Op):
     """x**y; d/dx = y x**(y-1), 0 where y = 0; d/dy = x**y ln x, 0 where x = 0 and y >= 0."""
 
-    prepare = promote
+    prepare = promote_numbers
 
     @staticmethod
     def forward(ctx: Any, x: Any, y: Any) -> Any:
@@ -103,6 +126,8 @@ class Pow(Op):
 
 class Neg(Op):
     """-x; d/dx = -1."""
+
+    prepare = numbers_only
 
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:
@@ -145,3 +170,79 @@ class Minimum(Op):
         x, y = ctx.saved
         shared = ctx.xp.where(x == y, grad / 2, grad)
         return ctx.xp.where(x > y, 0, shared), ctx.xp.where(x < y, 0, shared)
+
+
+def _promote_divisible(inputs: tuple) -> tuple:
+    """As `promote`; integers are not divided by zero, booleans not at all."""
+    x, y = promote_numbers(inputs)
+    divisor = getattr(y, "array", y)
+    if getattr(divisor, "dtype", None) is not None and divisor.dtype.kind in "iub" and bool((divisor == 0).any()):
+        raise RuntimeError("integers cannot be divided by 0")
+    return x, y
+
+
+class Remainder(Op):
+    """x - y floor(x / y), with the sign of y; d/dx = 1, d/dy = -floor(x / y)."""
+
+    prepare = _promote_divisible
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, y: Any) -> Any:
+        if ctx.needs_input_grad[1]:
+            ctx.save(ctx.xp.floor(x / y))
+        return ctx.xp.remainder(x, y)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return grad, (-grad * ctx.saved[0] if ctx.needs_input_grad[1] else None)
+
+
+class Fmod(Op):
+    """x - y trunc(x / y), with the sign of x; d/dx = 1, d/dy = -trunc(x / y)."""
+
+    prepare = _promote_divisible
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, y: Any) -> Any:
+        if ctx.needs_input_grad[1]:
+            ctx.save(ctx.xp.trunc(x / y))
+        return ctx.xp.fmod(x, y)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return grad, (-grad * ctx.saved[0] if ctx.needs_input_grad[1] else None)
+
+
+class Atan2(Op):
+    """The angle of the point (y, x), called as atan2(y, x); d/dy = x / (x**2 + y**2), d/dx = -y / (x**2 + y**2)."""
+
+    prepare = promote_floating
+
+    @staticmethod
+    def forward(ctx: Any, y: Any, x: Any) -> Any:
+        ctx.save(y, x)
+        return ctx.xp.arctan2(y, x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        y, x = ctx.saved
+        scaled = grad / (x * x + y * y)
+        return scaled * x, -scaled * y
+
+
+class RoundedDiv(Op):
+    """x / y rounded down ("floor") or towards zero ("trunc"), integers staying integers; d/dx = d/dy = 0."""
+
+    prepare = _promote_divisible
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, y: Any, *, mode: str) -> Any:
+        if mode == "floor":
+            return ctx.xp.floor_divide(x, y)
+        quotient = ctx.xp.asarray(x / y if x.dtype.kind == "f" else (x - ctx.xp.fmod(x, y)) // y)
+        return ctx.xp.trunc(quotient)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        zeros = ctx.xp.zeros_like(grad)
+        return zeros, zeros

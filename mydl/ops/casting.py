@@ -8,9 +8,19 @@ import numpy as np
 
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import Op, tensor_of
-from mydl.backend import get_default_dtype
+from mydl.backend import device_of, get_default_dtype, on_device
 
-__all__ = ["Cast", "promote", "result_dtype", "to_floating"]
+__all__ = [
+    "Cast",
+    "Move",
+    "cast_all",
+    "numbers_only",
+    "promote",
+    "promote_floating",
+    "promote_numbers",
+    "result_dtype",
+    "to_floating",
+]
 
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
@@ -25,6 +35,19 @@ class Cast(Op):
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         return grad
+
+
+class Move(Op):
+    """x on another device; the gradient goes back to x's own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, where: Any) -> Any:
+        ctx.source = device_of(x)
+        return on_device(x, where)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.call(Move, grad, where=ctx.source)
 
 
 def _scalar_dtype(value: Any) -> np.dtype:
@@ -76,7 +99,7 @@ def result_dtype(*values: Any) -> np.dtype:
 
 
 def cast_all(inputs: tuple, dtype: np.dtype) -> tuple:
-    """Tensors and arrays among `inputs` in `dtype`; Python numbers stay, unless the array would not accept them."""
+    """Tensors and arrays among `inputs` in `dtype`; Python floats stay, integers wrap round as in PyTorch."""
     cast = []
     for value in inputs:
         if isinstance(value, Variable):
@@ -84,7 +107,7 @@ def cast_all(inputs: tuple, dtype: np.dtype) -> tuple:
         elif _has_array(value):
             cast.append(value.astype(dtype, copy=False))
         else:
-            cast.append(dtype.type(value) if dtype.kind in "iub" else _plain(value))
+            cast.append(np.asarray(value).astype(dtype)[()] if dtype.kind in "iub" else _plain(value))
     return tuple(cast)
 
 
@@ -106,6 +129,21 @@ def promote(inputs: tuple) -> tuple:
             raise TypeError(f"wanted tensors, arrays or numbers, got {type(value).__name__}")
     dtype = result_dtype(x, y)
     return tuple(_tensors_where_needed(cast_all(inputs, dtype)))
+
+
+def promote_numbers(inputs: tuple) -> tuple:
+    """As `promote`; two booleans are refused."""
+    inputs = promote(inputs)
+    if all(isinstance(v, (bool, np.bool_)) or getattr(v, "dtype", None) == np.bool_ for v in inputs):
+        raise TypeError("wanted numbers, got booleans; use .long() first")
+    return inputs
+
+
+def numbers_only(inputs: tuple) -> tuple:
+    """The inputs as they are; a boolean one is refused."""
+    if inputs[0].dtype == bool:
+        raise TypeError("wanted numbers, got booleans; use .long() first")
+    return inputs
 
 
 def _tensors_where_needed(inputs: tuple) -> Any:

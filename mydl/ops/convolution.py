@@ -1,4 +1,4 @@
-"""Two-dimensional convolution and its two gradients: three bilinear ops, each other's derivatives."""
+"""Two-dimensional convolution and its two gradients, each other's derivatives; windows unfolded and folded back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from mydl import kernels
 from mydl.autograd.op import Op
 
-__all__ = ["Conv2D", "Conv2DInputGrad", "Conv2DWeightGrad"]
+__all__ = ["Conv2D", "Conv2DInputGrad", "Conv2DWeightGrad", "Fold", "Unfold"]
 
 
 class Conv2D(Op):
@@ -68,3 +68,77 @@ class Conv2DWeightGrad(Op):
         d_grad = ctx.call(Conv2D, x, w, None, **ctx.options) if needs_grad else None
         dx = ctx.call(Conv2DInputGrad, grad, w, shape=ctx.x_shape, **ctx.options) if needs_x else None
         return d_grad, dx
+
+
+def _taps(plane: Any, kernel: tuple, stride: tuple, dilation: tuple, out: tuple) -> Any:
+    """For each tap (u, v) of the kernel the part of the padded `plane` that it sees, (N, C, H', W')."""
+    for u in range(kernel[0]):
+        for v in range(kernel[1]):
+            rows, columns = (
+                slice(at * d, at * d + (n - 1) * s + 1, s) for at, d, n, s in zip((u, v), dilation, out, stride)
+            )
+            yield (u, v), plane[:, :, rows, columns]
+
+
+def _plane(xp: Any, shape: tuple, padding: tuple, dtype: Any) -> tuple[Any, Any]:
+    """(zeros for planes of `shape` with their padding, the part of them without it)."""
+    (n, c, h, w), (top, left) = shape, padding
+    whole = xp.zeros((n, c, h + 2 * top, w + 2 * left), dtype)
+    return whole, whole[:, :, top : top + h, left : left + w]
+
+
+class Unfold(Op):
+    """y[n, c, u, v, i, j] = x[n, c, i s + u d - p, j s + v d - p], 0 outside: what each tap of a convolution sees."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, kernel: tuple, stride: tuple, padding: tuple, dilation: tuple, out: tuple) -> Any:
+        ctx.shape_in = x.shape
+        ctx.options = {
+            "kernel": kernel,
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "out": out,
+        }
+        whole, inside = _plane(ctx.xp, x.shape, padding, x.dtype)
+        inside[...] = x
+        y = ctx.xp.empty((*x.shape[:2], *kernel, *out), x.dtype)
+        for (u, v), part in _taps(whole, kernel, stride, dilation, out):
+            y[:, :, u, v] = part
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.call(Fold, grad, shape=ctx.shape_in, **ctx.options)
+
+
+class Fold(Op):
+    """The transpose of Unfold: every element added where it was taken from, in planes of `shape`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Any,
+        *,
+        shape: tuple,
+        kernel: tuple,
+        stride: tuple,
+        padding: tuple,
+        dilation: tuple,
+        out: tuple,
+    ) -> Any:
+        ctx.options = {
+            "kernel": kernel,
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "out": out,
+        }
+        whole, inside = _plane(ctx.xp, shape, padding, x.dtype)
+        for (u, v), part in _taps(whole, kernel, stride, dilation, out):
+            part += x[:, :, u, v]
+        return inside.copy()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.call(Unfold, grad, **ctx.options)

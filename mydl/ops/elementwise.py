@@ -7,24 +7,27 @@ from typing import Any
 
 from mydl import kernels
 from mydl.autograd.op import Op
-from mydl.ops.casting import cast_all, result_dtype, to_floating
+from mydl.ops.casting import cast_all, numbers_only, result_dtype, to_floating
 
 __all__ = [
     "Abs",
     "Clamp",
     "Clone",
-    "Cos",
     "Erf",
     "Exp",
+    "Exp2",
     "Expm1",
     "Log",
     "Log1p",
+    "Log2",
+    "Log10",
     "ReLU",
+    "Reciprocal",
+    "Rsqrt",
     "Sigmoid",
-    "Sin",
     "Softplus",
     "Sqrt",
-    "Tan",
+    "Stepwise",
     "Tanh",
     "Where",
 ]
@@ -45,6 +48,23 @@ class Exp(Op):
     def backward(ctx: Any, grad: Any) -> Any:
         (y,) = ctx.saved
         return grad * y
+
+
+class Exp2(Op):
+    """2**x; d/dx = ln 2 2**x."""
+
+    prepare = to_floating
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        y = ctx.xp.exp2(x)
+        ctx.save(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        (y,) = ctx.saved
+        return grad * (y * math.log(2))
 
 
 class Expm1(Op):
@@ -80,6 +100,38 @@ class Log(Op):
         return grad / x
 
 
+class Log2(Op):
+    """The logarithm to base 2; d/dx = 1 / (x ln 2)."""
+
+    prepare = to_floating
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save(x)
+        return ctx.xp.log2(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        (x,) = ctx.saved
+        return grad / (x * math.log(2))
+
+
+class Log10(Op):
+    """The logarithm to base 10; d/dx = 1 / (x ln 10)."""
+
+    prepare = to_floating
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save(x)
+        return ctx.xp.log10(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        (x,) = ctx.saved
+        return grad / (x * math.log(10))
+
+
 class Log1p(Op):
     """ln(1 + x), exact near 0; d/dx = 1 / (1 + x)."""
 
@@ -113,53 +165,38 @@ class Sqrt(Op):
         return grad / (2 * y)
 
 
-class Sin(Op):
-    """sin(x); d/dx = cos(x)."""
+class Rsqrt(Op):
+    """1 / sqrt(x); d/dx = -(1 / sqrt(x))**3 / 2."""
 
     prepare = to_floating
 
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:
-        ctx.save(x)
-        return ctx.xp.sin(x)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Any) -> Any:
-        (x,) = ctx.saved
-        return grad * ctx.xp.cos(x)
-
-
-class Cos(Op):
-    """cos(x); d/dx = -sin(x)."""
-
-    prepare = to_floating
-
-    @staticmethod
-    def forward(ctx: Any, x: Any) -> Any:
-        ctx.save(x)
-        return ctx.xp.cos(x)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Any) -> Any:
-        (x,) = ctx.saved
-        return -grad * ctx.xp.sin(x)
-
-
-class Tan(Op):
-    """tan(x); d/dx = 1 + tan(x)**2."""
-
-    prepare = to_floating
-
-    @staticmethod
-    def forward(ctx: Any, x: Any) -> Any:
-        y = ctx.xp.tan(x)
+        y = 1 / ctx.xp.sqrt(x)
         ctx.save(y)
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         (y,) = ctx.saved
-        return grad * (1 + y * y)
+        return grad * (y * y * y * -0.5)
+
+
+class Reciprocal(Op):
+    """1 / x; d/dx = -1 / x**2."""
+
+    prepare = to_floating
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        y = 1 / x
+        ctx.save(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        (y,) = ctx.saved
+        return -grad * (y * y)
 
 
 class Tanh(Op):
@@ -213,8 +250,7 @@ class Softplus(Op):
     def backward(ctx: Any, grad: Any) -> Any:
         (x,) = ctx.saved
         scaled = x * ctx.beta
-        slope = 1 / (1 + ctx.xp.exp(-scaled))
-        return ctx.xp.where(scaled > ctx.threshold, grad, grad * slope)
+        return ctx.xp.where(scaled > ctx.threshold, grad, grad * ctx.call(Sigmoid, scaled))
 
 
 class Erf(Op):
@@ -236,6 +272,8 @@ class Erf(Op):
 class Abs(Op):
     """|x|; d/dx = sign(x), 0 at 0."""
 
+    prepare = numbers_only
+
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:
         ctx.save(x)
@@ -247,8 +285,26 @@ class Abs(Op):
         return grad * ctx.xp.sign(x)
 
 
+class Stepwise(Op):
+    """A function that is constant between steps, named as NumPy does: floor, ceil, rint, trunc, sign; d/dx = 0."""
+
+    prepare = numbers_only
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, function: str) -> Any:
+        y = getattr(ctx.xp, function)(x)
+        # The sign of NaN is 0 in PyTorch, NaN in NumPy.
+        return ctx.xp.where(x != x, 0, y) if function == "sign" and x.dtype.kind == "f" else y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.xp.zeros_like(grad)
+
+
 class ReLU(Op):
     """max(x, 0); d/dx = 1 where x > 0, else 0. It keeps its output alone."""
+
+    prepare = numbers_only
 
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:
@@ -282,9 +338,9 @@ class Clamp(Op):
     def backward(ctx: Any, grad: Any) -> Any:
         (x,) = ctx.saved
         if ctx.low is not None:
-            grad = ctx.xp.where(x < ctx.low, 0, grad)
+            grad = ctx.xp.where(x >= ctx.low, grad, 0)
         if ctx.high is not None:
-            grad = ctx.xp.where(x > ctx.high, 0, grad)
+            grad = ctx.xp.where(x <= ctx.high, grad, 0)
         return grad
 
 
@@ -304,7 +360,9 @@ def _promote_choices(inputs: tuple) -> tuple:
     condition, x, y = inputs
     if condition.dtype != bool:
         raise TypeError(f"Where: wanted a boolean condition, got {condition.dtype}")
-    return (condition, *cast_all((x, y), result_dtype(x, y)))
+    dtype = result_dtype(x, y)
+    # NumPy would read a Python float as float64 where both choices are numbers.
+    return (condition, *(v if hasattr(v, "shape") else dtype.type(v) for v in cast_all((x, y), dtype)))
 
 
 class Where(Op):
@@ -322,4 +380,8 @@ class Where(Op):
         (condition,) = ctx.saved
         where = ctx.xp.where
         _, needs_x, needs_y = ctx.needs_input_grad
-        return None, (where(condition, grad, 0) if needs_x else None), (where(condition, 0, grad) if needs_y else None)
+        return (
+            None,
+            (where(condition, grad, 0) if needs_x else None),
+            (where(condition, 0, grad) if needs_y else None),
+        )

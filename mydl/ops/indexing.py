@@ -9,7 +9,10 @@ import numpy as np
 from mydl.autograd.op import Op
 from mydl.backend import array_module
 
-__all__ = ["Gather", "Place", "PlaceAt", "Put", "PutView", "Scatter", "Slice", "Take"]
+__all__ = [
+    "Diagonal", "Embedding", "Gather", "Place", "PlaceAt", "PlaceDiagonal", "Put", "PutView", "Scatter",
+    "ScatterPut", "Slice", "Take",
+]  # fmt: skip
 
 
 class Slice(Op):
@@ -119,6 +122,68 @@ class Scatter(Op):
         return ctx.call(Place, taken, key=tuple(slice(0, n) for n in ctx.index.shape), shape=ctx.source_shape)
 
 
+class ScatterPut(Op):
+    """A copy of x with `value` at `index` along `axis`; x's gradient is 0 there, and value gets it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, value: Any, *, index: Any, axis: int) -> Any:
+        ctx.index, ctx.axis, ctx.value_shape = index, axis, value.shape
+        y = x.copy()
+        if y.ndim == 0:
+            y[...] = value
+            return y
+        part = value[tuple(slice(0, n) for n in index.shape)] if value.ndim else value
+        y[_along(ctx.xp, index, axis % y.ndim)] = part
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        needs_x, needs_value = ctx.needs_input_grad
+        taken = ctx.call(Gather, grad, index=ctx.index, axis=ctx.axis)
+        dx = dv = None
+        if needs_x:
+            dx = ctx.call(ScatterPut, grad, ctx.xp.zeros_like(taken), index=ctx.index, axis=ctx.axis)
+        if needs_value:
+            dv = taken
+            if ctx.value_shape and dv.shape != ctx.value_shape:
+                dv = ctx.call(Place, dv, key=tuple(slice(0, n) for n in ctx.index.shape), shape=ctx.value_shape)
+        return dx, dv
+
+
+class Diagonal(Op):
+    """The diagonal of two axes of x as the last axis, `offset` above the main one; a view."""
+
+    view = True
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, offset: int, axis1: int, axis2: int) -> Any:
+        ctx.options = {"offset": offset, "axis1": axis1, "axis2": axis2}
+        ctx.input_shape = x.shape
+        y = x.diagonal(offset, axis1, axis2)
+        if isinstance(y, np.ndarray) and x.flags.writeable:
+            y.flags.writeable = True  # NumPy's diagonal is read-only
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.call(PlaceDiagonal, grad, shape=ctx.input_shape, **ctx.options)
+
+
+class PlaceDiagonal(Op):
+    """Zeros of `shape` with x on the diagonal of two axes: the transpose of Diagonal."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, shape: tuple, offset: int, axis1: int, axis2: int) -> Any:
+        ctx.options = {"offset": offset, "axis1": axis1, "axis2": axis2}
+        y = ctx.xp.zeros(shape, x.dtype)
+        Diagonal.forward(Diagonal(), y, **ctx.options)[...] = x
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.call(Diagonal, grad, **ctx.options)
+
+
 class Put(Op):
     """A copy of x with `value` at `key`; x's gradient is 0 there, and value gets it."""
 
@@ -163,3 +228,29 @@ class PutView(Op):
         scratch = op()
         scratch.xp = array_module(array)
         return op.forward(scratch, array, **options)
+
+
+class Embedding(Op):
+    """Row index[…] of w (rows, columns) for each index; dw sums the gradients of the places a row went to.
+
+    The row `padding`, if not None, gets none; with `by_frequency` a row's sum is divided by the number of places.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, w: Any, *, index: Any, padding: int | None, by_frequency: bool) -> Any:
+        ctx.index, ctx.input_shape, ctx.factor = index, w.shape, None
+        if padding is not None or by_frequency:
+            xp = ctx.xp
+            factor = xp.ones(index.shape, w.dtype)
+            if by_frequency:
+                counts = xp.bincount(index.reshape(-1), minlength=w.shape[0])
+                factor /= counts[index].astype(w.dtype)
+            if padding is not None:
+                factor[index == padding] = 0
+            ctx.factor = factor[..., None]
+        return ctx.xp.take(w, index, axis=0)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        grad = grad if ctx.factor is None else grad * ctx.factor
+        return ctx.call(PlaceAt, grad, key=ctx.index, shape=ctx.input_shape)

@@ -1,17 +1,19 @@
-"""Matrix products: matmul, the affine map of a linear layer, and einsum."""
+"""Matrix products: matmul, and the affine map of a linear layer."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from mydl.autograd.op import Op
-from mydl.ops.casting import cast_all, result_dtype
 
-__all__ = ["Einsum", "Linear", "MatMul"]
+__all__ = ["Linear", "MatMul"]
 
 
 def _same_dtype(inputs: tuple) -> tuple:
     x, y = inputs
+    if x.dtype == bool:
+        raise TypeError("MatMul: wanted numbers, got booleans; use .long() first")
     if x.dtype is y.dtype or x.dtype == y.dtype:
         return inputs
     raise TypeError(f"MatMul: wanted operands of one dtype, got {x.dtype} and {y.dtype}; cast one with .to(dtype)")
@@ -72,54 +74,19 @@ class Linear(Op):
         x, w = ctx.saved
         xp = ctx.xp
         needs_x, needs_w, needs_b = ctx.needs_input_grad
-        dx = xp.matmul(grad, w) if needs_x else None
-        dw = db = None
-        if len(w.shape) == 1:
-            rows, columns = xp.reshape(grad, (-1, 1)), xp.reshape(x, (-1, x.shape[-1]))
-        else:
-            rows, columns = xp.reshape(grad, (-1, grad.shape[-1])), xp.reshape(x, (-1, x.shape[-1]))
+        one_output = len(w.shape) == 1
+        if one_output:
+            grad = xp.expand_dims(grad, -1)
+        rows, columns = (xp.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1])) for a in (grad, x))
+        dx = dw = db = None
+        if needs_x:
+            dx = grad * w if one_output else xp.matmul(grad, w)
         if needs_w:
-            dw = xp.matmul(xp.transpose(rows), columns, out=ctx.grad_buffer(1))
+            dw = (
+                xp.sum(rows * columns, axis=0)
+                if one_output
+                else xp.matmul(xp.transpose(rows), columns, out=ctx.grad_buffer(1))
+            )
         if needs_b:
             db = xp.sum(rows, axis=0, out=ctx.grad_buffer(2))
         return dx, dw, db
-
-
-def _promote_all(inputs: tuple) -> tuple:
-    return cast_all(inputs, result_dtype(*inputs))
-
-
-class Einsum(Op):
-    """The sum of products that `equation` names, in explicit form ("ij,jk->ik"), each letter once per operand.
-
-    The gradient of an operand is the einsum of the output's gradient with the other operands, arranged to that
-    operand's letters; letters that only it has are spread out again.
-    """
-
-    prepare = _promote_all
-
-    @staticmethod
-    def forward(ctx: Any, *operands: Any, equation: str) -> Any:
-        ctx.save(*operands)
-        ctx.equation = equation
-        return ctx.xp.asarray(ctx.xp.einsum(equation, *operands, optimize=True))
-
-    @staticmethod
-    def backward(ctx: Any, grad: Any) -> Any:
-        left, result = ctx.equation.split("->")
-        terms = left.split(",")
-        grads = []
-        for i, term in enumerate(terms):
-            if not ctx.needs_input_grad[i]:
-                grads.append(None)
-                continue
-            others = [t for j, t in enumerate(terms) if j != i]
-            seen = set(result).union(*others)
-            reachable = "".join(letter for letter in term if letter in seen)
-            equation = ",".join([result, *others]) + "->" + reachable
-            values = [value for j, value in enumerate(ctx.saved) if j != i]
-            part = ctx.call(Einsum, grad, *values, equation=equation)
-            shape = ctx.saved[i].shape
-            kept = tuple(n if letter in seen else 1 for letter, n in zip(term, shape))
-            grads.append(ctx.xp.broadcast_to(ctx.xp.reshape(part, kept), shape))
-        return tuple(grads)

@@ -1,4 +1,4 @@
-"""Softmax, log-softmax, and cross-entropy from logits as one fused op."""
+"""Softmax, log-softmax, cross-entropy from logits as one fused op, and logarithms of probabilities that may be 0."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mydl import kernels
 from mydl.autograd.op import Op
 from mydl.ops.indexing import Scatter
 
-__all__ = ["CrossEntropy", "LogSoftmax", "Softmax"]
+__all__ = ["BinaryCrossEntropy", "ClampedLog", "CrossEntropy", "LogSoftmax", "Softmax"]
 
 
 class Softmax(Op):
@@ -56,7 +56,13 @@ class CrossEntropy(Op):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Any, *, target: Any, weight: Any = None, ignore_index: int = -100, label_smoothing: float = 0.0
+        ctx: Any,
+        x: Any,
+        *,
+        target: Any,
+        weight: Any = None,
+        ignore_index: int = -100,
+        label_smoothing: float = 0.0,
     ) -> Any:
         loss, log_sum_exp = kernels.of(x).cross_entropy(x, target, weight, ignore_index, label_smoothing)
         ctx.save(x)
@@ -75,7 +81,7 @@ class CrossEntropy(Op):
         plain = Softmax.apply(x, axis=1)
         kept = (target != ignore_index).astype(x.dtype)
         safe = target * (target != ignore_index)
-        class_weight = kept.reshape(-1, 1) * (kept[:1] * 0 + 1 if weight is None else weight.reshape(1, -1))
+        class_weight = kept[:, None] if weight is None else kept[:, None] * weight
         class_weight = ctx.xp.broadcast_to(class_weight, x.shape)
         chosen = ctx.call(Scatter, _constant(ctx, kept, weight, safe), index=safe[:, None], axis=1, shape=x.shape)
         weights = chosen * (1 - smoothing) + class_weight * (smoothing / classes)
@@ -85,3 +91,40 @@ class CrossEntropy(Op):
 
 def _constant(ctx: Any, kept: Any, weight: Any, safe: Any) -> Any:
     return (kept if weight is None else kept * weight[safe])[:, None]
+
+
+class ClampedLog(Op):
+    """max(ln x, -100); d/dx = 1 / max(x, 1e-12): both finite at 0."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save(x)
+        return ctx.xp.maximum(ctx.xp.log(x), -100)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        (x,) = ctx.saved
+        return grad / ctx.xp.where(x < 1e-12, 1e-12, x)
+
+
+class BinaryCrossEntropy(Op):
+    """-(t ln p + (1 - t) ln(1 - p)), the logarithms held above -100; dp = (p - t) / max(p (1 - p), 1e-12)."""
+
+    @staticmethod
+    def forward(ctx: Any, p: Any, t: Any) -> Any:
+        ctx.save(p, t)
+        log, maximum = ctx.xp.log, ctx.xp.maximum
+        return -(t * maximum(log(p), -100) + (1 - t) * maximum(ctx.xp.log1p(-p), -100))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        p, t = ctx.saved
+        where, log = ctx.xp.where, ctx.xp.log
+        needs_p, needs_t = ctx.needs_input_grad
+        dp = dt = None
+        if needs_p:
+            spread = p * (1 - p)
+            dp = grad * (p - t) / where(spread < 1e-12, 1e-12, spread)
+        if needs_t:
+            dt = grad * (log(1 - p) - log(p))
+        return dp, dt

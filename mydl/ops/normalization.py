@@ -1,13 +1,16 @@
-"""Batch normalisation from the batch's own statistics, as one op with a fused backward."""
+"""Normalisation: by the batch's statistics or by given ones, and by an example's own over some axes."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from mydl import kernels
 from mydl.autograd.op import Op
 
-__all__ = ["BatchNorm"]
+__all__ = ["BatchNorm", "BatchNormEval", "RootMeanSquare", "Standardize"]
 
 
 class BatchNorm(Op):
@@ -59,3 +62,100 @@ def _composite_backward(ctx: Any, grad: Any, x: Any, weight: Any) -> Any:
     _, needs_w, needs_b = ctx.needs_input_grad
     dw = xp.sum(grad * z, axis=axes) if needs_w else None
     return dx, dw, (xp.sum(grad, axis=axes) if needs_b else None)
+
+
+class BatchNormEval(Op):
+    """y = (x - mean) / sqrt(var + eps) w + b with the given statistics (C,), as one scale and shift a channel.
+
+    With s = 1 / sqrt(var + eps): dx = g s w, dw = sum(g (x - mean) s), db = sum(g) over all axes but 1.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, weight: Any, bias: Any, *, mean: Any, var: Any, eps: float) -> Any:
+        column = (-1, *(1,) * (x.ndim - 2))
+        inv_std = 1 / ctx.xp.sqrt(var + eps)
+        scale = inv_std if weight is None else inv_std * weight
+        shift = -mean * scale if bias is None else bias - mean * scale
+        needs_x, needs_w, _ = ctx.needs_input_grad
+        ctx.save(x if needs_w else None, weight if needs_x else None)
+        ctx.mean, ctx.inv_std, ctx.input_shape = mean, inv_std, x.shape
+        y = x * scale.reshape(column).astype(x.dtype, copy=False)
+        y += shift.reshape(column).astype(x.dtype, copy=False)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        x, weight = ctx.saved
+        xp = ctx.xp
+        ndim = len(ctx.input_shape)
+        column, axes = (-1, *(1,) * (ndim - 2)), (0, *range(2, ndim))
+        needs_x, needs_w, needs_b = ctx.needs_input_grad
+        dx = dw = None
+        if needs_x:
+            scale = ctx.inv_std if weight is None else weight * ctx.inv_std
+            dx = grad * xp.reshape(scale, column)
+        if needs_w:
+            z = (x - ctx.mean.reshape(column)) * ctx.inv_std.reshape(column)
+            dw = xp.sum(grad * z, axis=axes)
+        return dx, dw, (xp.sum(grad, axis=axes) if needs_b else None)
+
+
+def _wide(x: Any) -> Any:
+    """float16 in float32, in which its squares and sums do not overflow."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+class Standardize(Op):
+    """z = (x - mean(x)) / sqrt(var(x) + eps) over `axes`; dx = (g - mean(g) - z mean(g z)) / sqrt(var(x) + eps)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, axes: tuple, eps: float) -> Any:
+        ctx.axes, ctx.eps = axes, eps
+        ctx.save(x)
+        z, ctx.inv_std = _standardize(ctx, _wide(x))
+        return z.astype(x.dtype, copy=False)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        (x,) = ctx.saved
+        if ctx.recording:
+            z, inv_std = _standardize(ctx, x)
+        else:
+            x, grad, inv_std = _wide(x), _wide(grad), ctx.inv_std
+            z = (x - _mean(ctx, x)) * inv_std
+        return inv_std * (grad - _mean(ctx, grad) - z * _mean(ctx, grad * z))
+
+
+def _mean(ctx: Any, x: Any) -> Any:
+    """The mean over the op's axes, kept as axes of length 1; 0 where there is nothing."""
+    count = max(math.prod(x.shape[axis] for axis in ctx.axes), 1)
+    return ctx.xp.sum(x, axis=ctx.axes, keepdims=True) / count
+
+
+def _standardize(ctx: Any, x: Any) -> tuple[Any, Any]:
+    """(z, 1 / sqrt(var + eps)) of an array, or of a tensor while backward is recorded."""
+    centred = x - _mean(ctx, x)
+    inv_std = (_mean(ctx, centred * centred) + ctx.eps) ** -0.5
+    return centred * inv_std, inv_std
+
+
+class RootMeanSquare(Op):
+    """z = x / sqrt(mean(x**2) + eps) over `axes`; dx = (g - z mean(g z)) / sqrt(mean(x**2) + eps)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, axes: tuple, eps: float) -> Any:
+        ctx.axes, ctx.eps = axes, eps
+        ctx.save(x)
+        wide = _wide(x)
+        ctx.inv_rms = (_mean(ctx, wide * wide) + eps) ** -0.5
+        return (wide * ctx.inv_rms).astype(x.dtype, copy=False)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        (x,) = ctx.saved
+        if ctx.recording:
+            inv_rms = (_mean(ctx, x * x) + ctx.eps) ** -0.5
+        else:
+            x, grad, inv_rms = _wide(x), _wide(grad), ctx.inv_rms
+        z = x * inv_rms
+        return inv_rms * (grad - z * _mean(ctx, grad * z))

@@ -26,8 +26,8 @@ class MaxPool2D(Op):
         n, c, h, w = ctx.input_shape
         if not ctx.recording:
             return kernels.of(grad).max_pool2d_backward(grad, ctx.indices, ctx.input_shape)
-        flat = ctx.xp.reshape(grad, (n, c, -1))
-        index = ctx.indices.reshape(n, c, -1)
+        index = ctx.indices.reshape(n, c, ctx.indices.shape[2] * ctx.indices.shape[3])
+        flat = ctx.xp.reshape(grad, index.shape)
         return ctx.xp.reshape(ctx.call(Scatter, flat, index=index, axis=2, shape=(n, c, h * w)), ctx.input_shape)
 
 
@@ -55,5 +55,3 @@ class AvgPool2DGrad(Op):
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         return ctx.call(AvgPool2D, grad, **ctx.options)
-
-

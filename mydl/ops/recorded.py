@@ -13,13 +13,13 @@ import numpy as np
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import tensor_of
 from mydl.backend import array_module
-from mydl.ops import arithmetic, elementwise, linalg, reduction, shape
+from mydl.ops import arithmetic, elementwise, linalg, reduction, shape, trigonometry
 
 exp = elementwise.Exp.apply
 log = elementwise.Log.apply
 sqrt = elementwise.Sqrt.apply
-sin = elementwise.Sin.apply
-cos = elementwise.Cos.apply
+sin = trigonometry.Sin.apply
+cos = trigonometry.Cos.apply
 tanh = elementwise.Tanh.apply
 abs = elementwise.Abs.apply
 maximum = arithmetic.Maximum.apply
@@ -66,9 +66,7 @@ def zeros(shape: tuple, dtype: Any) -> Any:
 
 def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition holds, else y; either may be a Python number."""
-    condition = _array(condition)
-    x, y = (v if isinstance(v, Variable) or hasattr(v, "dtype") else _module(condition).asarray(v) for v in (x, y))
-    return elementwise.Where.apply(condition, x, y)
+    return elementwise.Where.apply(_array(condition), x, y)
 
 
 def sum(x: Any, axis: Any = None, keepdims: bool = False, out: None = None) -> Any:
@@ -118,6 +116,11 @@ def broadcast_to(x: Any, new_shape: tuple) -> Any:
 def concatenate(parts: Any, axis: int = 0) -> Any:
     """Tensors end to end."""
     return shape.Concatenate.apply(*parts, axis=axis)
+
+
+def stack(parts: Any, axis: int = 0) -> Any:
+    """Tensors of one shape side by side along a new axis."""
+    return shape.Stack.apply(*parts, axis=axis)
 
 
 def flip(x: Any, axis: Any) -> Any:

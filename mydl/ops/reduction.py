@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from mydl.autograd.op import Op
+from mydl.backend import array_module
 from mydl.ops.casting import to_floating
 from mydl.ops.indexing import Scatter
 
-__all__ = ["ArgReduce", "CumSum", "Extremum", "LogSumExp", "Mean", "Prod", "Sum", "Var"]
+__all__ = ["ArgReduce", "CumProd", "CumSum", "Extremum", "LogSumExp", "Mean", "Prod", "Sum", "Var"]
 
 
 def _kept_shape(shape: tuple, axis: Any) -> tuple:
@@ -67,11 +68,11 @@ class Var(Op):
     def forward(ctx: Any, x: Any, *, axis: Any = None, correction: float = 1, keepdims: bool = False) -> Any:
         ctx.save(x)
         ctx.axis = axis
-        ctx.divisor = max(_count(x.shape, axis) - correction, 0)
+        ctx.freedom = _count(x.shape, axis) - correction
         wide = x.astype(np.float32) if x.dtype == np.float16 else x
         centred = wide - _safe_mean(wide, axis)
         total = (centred * centred).sum(axis=axis, keepdims=keepdims)
-        return (total / wide.dtype.type(ctx.divisor)).astype(x.dtype, copy=False)
+        return (total / wide.dtype.type(max(ctx.freedom, 0))).astype(x.dtype, copy=False)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -79,7 +80,7 @@ class Var(Op):
         xp = ctx.xp
         kept = _kept_shape(x.shape, ctx.axis)
         mean = xp.reshape(xp.sum(x, axis=ctx.axis, keepdims=True) / max(_count(x.shape, ctx.axis), 1), kept)
-        scale = 2 / ctx.divisor if ctx.divisor else float("nan")
+        scale = 2 / ctx.freedom if ctx.freedom else float("inf")
         return xp.reshape(grad, kept) * ((x - mean) * scale)
 
 
@@ -132,10 +133,10 @@ class ArgReduce(Op):
 
 
 class Prod(Op):
-    """The product over `axis`; d/dx_i = product of the others, right where some of them are 0 too."""
+    """The product over `axis` (None or an int); d/dx_i = product of the others, right where some of them are 0 too."""
 
     @staticmethod
-    def forward(ctx: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    def forward(ctx: Any, x: Any, *, axis: int | None = None, keepdims: bool = False) -> Any:
         ctx.save(x)
         ctx.axis = axis
         return x.prod(axis=axis, keepdims=keepdims)
@@ -147,26 +148,48 @@ class Prod(Op):
         if len(x.shape) == 0:
             return grad
         axis = ctx.axis
-        flat = xp.reshape(x, (-1,)) if axis is None else xp.swapaxes(x, axis, -1)
-        # products of all before and of all after each element, so that no division meets a zero
-        ones = xp.ones_like(flat[..., :1])
-        before = xp.concatenate((ones, flat[..., :-1]), axis=-1)
-        after = xp.flip(xp.concatenate((flat[..., 1:], ones), axis=-1), axis=-1)
-        others = _running_products(before) * xp.flip(_running_products(after), axis=-1)
+        rows = xp.reshape(x, (-1,)) if axis is None else xp.swapaxes(x, axis, -1)
+        # Products of all before and of all after each element, so that no division meets a zero.
+        ones = xp.ones_like(rows[..., :1])
+        before = xp.concatenate((ones, rows[..., :-1]), axis=-1)
+        after = xp.flip(xp.concatenate((rows[..., 1:], ones), axis=-1), axis=-1)
+        others = ctx.call(CumProd, before, axis=-1) * xp.flip(ctx.call(CumProd, after, axis=-1), axis=-1)
         others = xp.reshape(others, x.shape) if axis is None else xp.swapaxes(others, axis, -1)
         return xp.reshape(grad, _kept_shape(x.shape, axis)) * others
 
 
-def _running_products(x: Any) -> Any:
-    """Cumulative products along the last axis; of a tensor, by a recorded product for each position."""
-    if hasattr(x, "cumprod") and not hasattr(x, "array"):
-        return x.cumprod(axis=-1)
-    from mydl.ops import recorded
+class CumProd(Op):
+    """Running products y along one axis; dx_k = sum over i >= k of g_i y_i / x_k, without the division at a 0."""
 
-    running = [x[..., :1]]
-    for i in range(1, x.shape[-1]):
-        running.append(running[-1] * x[..., i : i + 1])
-    return recorded.concatenate(running, axis=-1)
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, axis: int) -> Any:
+        y = ctx.xp.cumprod(x, axis=axis) if x.ndim else x.copy()
+        ctx.save(x, y)
+        ctx.axis = axis
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        x, y = ctx.saved
+        xp, axis = ctx.xp, ctx.axis
+        if len(x.shape) == 0:
+            return grad
+        zero = getattr(x, "array", x) == 0
+        if not zero.any():
+            return xp.flip(xp.cumsum(xp.flip(grad * y, axis=axis), axis=axis), axis=axis) / x
+        # products[..., i, k] is the product of the elements up to i with element k left out, for i >= k
+        length = x.shape[axis]
+        rows = xp.expand_dims(xp.swapaxes(x, axis, -1), -1)
+        left_out = np.eye(length, dtype=bool)
+        factors = xp.where(_beside(left_out, zero), 1, xp.broadcast_to(rows, (*rows.shape[:-1], length)))
+        products = xp.where(_beside(np.tri(length, dtype=bool), zero), ctx.call(CumProd, factors, axis=-2), 0)
+        dx = xp.sum(xp.expand_dims(xp.swapaxes(grad, axis, -1), -1) * products, axis=-2)
+        return xp.swapaxes(dx, axis, -1)
+
+
+def _beside(mask: np.ndarray, array: Any) -> Any:
+    """A host mask on the device of `array`."""
+    return array_module(array).asarray(mask)
 
 
 class CumSum(Op):
@@ -175,7 +198,11 @@ class CumSum(Op):
     @staticmethod
     def forward(ctx: Any, x: Any, *, axis: int) -> Any:
         ctx.axis = axis
-        return ctx.xp.cumsum(x, axis=axis) if x.ndim else x.copy()
+        if x.ndim == 0:
+            return x.copy()
+        if x.dtype == np.float16:  # summed in float32, as Sum does
+            return ctx.xp.cumsum(x, axis=axis, dtype=np.float32).astype(np.float16)
+        return ctx.xp.cumsum(x, axis=axis)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -193,10 +220,10 @@ class LogSumExp(Op):
     @staticmethod
     def forward(ctx: Any, x: Any, *, axis: Any, keepdims: bool = False) -> Any:
         xp = ctx.xp
-        if 0 in x.shape:
-            return xp.log(xp.exp(x).sum(axis=axis, keepdims=keepdims))
-        top = x.max(axis=axis, keepdims=True)
-        shift = xp.where(xp.isfinite(top), top, 0)
+        shift = xp.zeros(_kept_shape(x.shape, axis), x.dtype)
+        if x.size:
+            top = x.max(axis=axis, keepdims=True)
+            shift = xp.where(xp.isfinite(top), top, shift)
         kept = xp.log(xp.exp(x - shift).sum(axis=axis, keepdims=True)) + shift
         y = kept if keepdims else kept.reshape(x.sum(axis=axis).shape)
         ctx.save(x, y)
@@ -205,12 +232,9 @@ class LogSumExp(Op):
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
-        if not ctx.saved:
-            return ctx.xp.zeros_like(grad)
         x, y = ctx.saved
         xp = ctx.xp
         kept = _kept_shape(x.shape, ctx.axis)
-        return xp.reshape(grad, kept) * xp.exp(x - xp.reshape(y, kept))
-
-
-
+        # Where every x is -inf the softmax is 0/0; its gradient is taken as 0.
+        top = xp.where(y == -np.inf, 0, y)
+        return xp.reshape(grad, kept) * xp.exp(x - xp.reshape(top, kept))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 
 from mydl.autograd.op import Op
+from mydl.backend import array_module
 from mydl.ops.casting import cast_all, result_dtype
+from mydl.ops.indexing import Slice
 
-__all__ = ["Concatenate", "Expand", "Flip", "Pad", "Permute", "Reshape", "Roll", "Split", "Stack"]
+__all__ = ["Concatenate", "Expand", "Flip", "Pad", "Permute", "Reshape", "Roll", "Split", "Stack", "Unbind"]
 
 
 class Reshape(Op):
@@ -20,7 +23,9 @@ class Reshape(Op):
     @staticmethod
     def forward(ctx: Any, x: Any, *, shape: tuple) -> Any:
         ctx.input_shape = x.shape
-        return x.reshape(shape)
+        y = x.reshape(shape)
+        ctx.view = y.base is x or (y.base is not None and y.base is x.base)
+        return y
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -103,27 +108,50 @@ class Stack(Op):
 
 
 class Split(Op):
-    """x cut along `axis` into pieces of the given lengths; the gradient joins the pieces' gradients again."""
+    """x cut along `axis` into views of the given lengths; the gradient joins the pieces' gradients again."""
+
+    view = True
 
     @staticmethod
     def forward(ctx: Any, x: Any, *, lengths: tuple, axis: int) -> Any:
-        ctx.axis = axis % x.ndim
-        ctx.piece_shapes = []
-        pieces, start = [], 0
-        for length in lengths:
-            pieces.append(x[(slice(None),) * ctx.axis + (slice(start, start + length),)])
-            ctx.piece_shapes.append(pieces[-1].shape)
-            start += length
-        ctx.input_dtype = x.dtype
-        return tuple(pieces)
+        ends = list(itertools.accumulate(lengths, initial=0))
+        lead = (slice(None),) * (axis % x.ndim)
+        ctx.axis = axis
+        ctx.views = [(Slice, {"key": (*lead, slice(a, b))}) for a, b in itertools.pairwise(ends)]
+        pieces = tuple(x[options["key"]] for _, options in ctx.views)
+        ctx.piece_shapes = [piece.shape for piece in pieces]
+        return pieces
 
     @staticmethod
     def backward(ctx: Any, grads: Any) -> Any:
-        full = [
-            ctx.xp.zeros(shape, dtype=ctx.input_dtype) if grad is None else grad
-            for grad, shape in zip(grads, ctx.piece_shapes)
-        ]
-        return ctx.xp.concatenate(full, axis=ctx.axis)
+        return ctx.xp.concatenate(_without_gaps(ctx, grads), axis=ctx.axis)
+
+
+class Unbind(Op):
+    """x cut along `axis` into views without it; the gradient stacks the pieces' gradients again."""
+
+    view = True
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, axis: int) -> Any:
+        lead = (slice(None),) * (axis % x.ndim)
+        ctx.axis = axis
+        ctx.views = [(Slice, {"key": (*lead, i, ...)}) for i in range(x.shape[axis])]
+        pieces = tuple(x[options["key"]] for _, options in ctx.views)
+        ctx.piece_shapes = [piece.shape for piece in pieces]
+        return pieces
+
+    @staticmethod
+    def backward(ctx: Any, grads: Any) -> Any:
+        return ctx.call(Stack, *_without_gaps(ctx, grads), axis=ctx.axis)
+
+
+def _without_gaps(ctx: Any, grads: list) -> list:
+    """The gradients of all pieces: zeros for the pieces that nothing was computed from."""
+    given = next(grad for grad in grads if grad is not None)
+    dtype = given.dtype
+    xp = array_module(getattr(given, "array", given))
+    return [xp.zeros(shape, dtype) if grad is None else grad for grad, shape in zip(grads, ctx.piece_shapes)]
 
 
 class Flip(Op):

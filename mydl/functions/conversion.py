@@ -1,0 +1,188 @@
+"""From numbers, lists and arrays to tensors, and between dtypes, devices and memory layouts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mydl.autograd.engine import Variable
+from mydl.backend import device, get_default_dtype, is_array
+from mydl.functions.arguments import Tensor
+from mydl.ops.casting import Cast, Move
+from mydl.ops.elementwise import Clone
+
+__all__ = [
+    "as_array", "as_dtype", "bool_", "byte", "clone", "contiguous", "cpu", "cuda", "double", "float_", "half",
+    "int_", "long", "read_to", "short", "to", "type_as",
+]  # fmt: skip
+
+
+def as_dtype(dtype: Any) -> np.dtype | None:
+    """A NumPy dtype from what was given as one; None stays None.
+
+    >>> as_dtype("float32")
+    dtype('float32')
+    """
+    return None if dtype is None else np.dtype(dtype)
+
+
+def as_array(data: Any, dtype: Any = None) -> Any:
+    """`data` as an array: arrays and tensors keep their dtype, Python floats get the default one, ints int64.
+
+    >>> as_array([1.0, 2.0]).dtype
+    dtype('float32')
+    """
+    if isinstance(data, Variable):
+        data = data.array
+    if is_array(data):
+        return data if dtype is None else data.astype(dtype, copy=False)
+    if isinstance(data, (list, tuple)):
+        data, widest = _without_tensors(data)
+        dtype = widest if dtype is None else dtype
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ValueError(f"tensor: the nested lists do not make a rectangular array ({error})") from error
+    except OverflowError as error:
+        raise ValueError(f"tensor: {error}") from error
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"tensor: wanted numbers, nested lists of them or an array, got {type(data).__name__}")
+    if dtype is None and not isinstance(data, np.generic):
+        if array.dtype.kind == "f":
+            dtype = get_default_dtype()
+        elif array.dtype.kind == "c":
+            dtype = np.complex64 if get_default_dtype() == np.float32 else np.complex128
+    return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def _without_tensors(data: Any) -> tuple[Any, Any]:
+    """Nested lists with tensors and arrays as lists of numbers, and the dtype that those had, or None."""
+    if isinstance(data, (list, tuple)):
+        parts = [_without_tensors(item) for item in data]
+        dtypes = [dtype for _, dtype in parts if dtype is not None]
+        return [part for part, _ in parts], (np.result_type(*dtypes) if len(dtypes) == len(parts) and parts else None)
+    if isinstance(data, Variable):
+        return data.detach().numpy(), data.dtype
+    return data, (data.dtype if isinstance(data, (np.ndarray, np.generic)) else None)
+
+
+def read_to(args: tuple, kwargs: dict) -> tuple[device | None, np.dtype | None, bool]:
+    """(device or None, dtype or None, copy) from the arguments of `to`.
+
+    >>> read_to(("cpu", np.float32), {})
+    (device(type='cpu'), dtype('float32'), False)
+    """
+    kwargs = dict(kwargs)
+    where, dtype, copy = (
+        kwargs.pop("device", None),
+        kwargs.pop("dtype", None),
+        bool(kwargs.pop("copy", False)),
+    )
+    if isinstance(kwargs.get("other"), Variable):
+        args = (*args, kwargs.pop("other"))
+    kwargs.pop("non_blocking", None)
+    if kwargs:
+        raise TypeError(f"to: unknown argument {next(iter(kwargs))!r}")
+    for value in args:
+        if isinstance(value, Variable):
+            where, dtype = value.device, value.dtype
+        elif isinstance(value, (str, device)):
+            where = device(value)
+        elif isinstance(value, (np.dtype, type)):
+            dtype = np.dtype(value)
+        elif isinstance(value, bool):
+            pass  # non_blocking, by position
+        elif value is not None:
+            raise TypeError(f"to: wanted a dtype, a device or a tensor, got {value!r}")
+    return (None if where is None else device(where)), as_dtype(dtype), copy
+
+
+def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """In another dtype, on another device, or like another tensor: `to(mydl.float64)`, `to("cuda")`, `to(other)`.
+
+    The tensor itself is returned where nothing changes and `copy=True` is not given; the gradient flows back.
+
+    >>> import mydl
+    >>> mydl.tensor([1, 2]).to(mydl.float32)
+    tensor([1., 2.])
+    """
+    where, dtype, copy = read_to(args, kwargs)
+    result = self
+    if dtype is not None and result.dtype != dtype:
+        result = Cast.apply(result, dtype=dtype)
+    if where is not None and not (where.type == result.device.type and where.index in (None, result.device.index)):
+        result = Move.apply(result, where=where)
+    return Clone.apply(self) if copy and result is self else result
+
+
+def cpu(self: Tensor) -> Tensor:
+    """On the host."""
+    return to(self, "cpu")
+
+
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    """On a GPU; RuntimeError in one line where there is none."""
+    if device is None or isinstance(device, int):
+        device = "cuda" if device is None else f"cuda:{device}"
+    return to(self, device)
+
+
+def float_(self: Tensor) -> Tensor:
+    """In float32."""
+    return to(self, np.float32)
+
+
+def double(self: Tensor) -> Tensor:
+    """In float64."""
+    return to(self, np.float64)
+
+
+def half(self: Tensor) -> Tensor:
+    """In float16."""
+    return to(self, np.float16)
+
+
+def long(self: Tensor) -> Tensor:
+    """In int64."""
+    return to(self, np.int64)
+
+
+def int_(self: Tensor) -> Tensor:
+    """In int32."""
+    return to(self, np.int32)
+
+
+def short(self: Tensor) -> Tensor:
+    """In int16."""
+    return to(self, np.int16)
+
+
+def byte(self: Tensor) -> Tensor:
+    """In uint8."""
+    return to(self, np.uint8)
+
+
+def bool_(self: Tensor) -> Tensor:
+    """In bool: False where it is 0."""
+    return to(self, np.bool_)
+
+
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """In the dtype and on the device of `other`."""
+    return to(self, other)
+
+
+def clone(input: Tensor) -> Tensor:
+    """A copy in memory of its own; the gradient flows through.
+
+    >>> import mydl
+    >>> clone(mydl.ones(2))
+    tensor([1., 1.])
+    """
+    return Clone.apply(input)
+
+
+def contiguous(self: Tensor) -> Tensor:
+    """Itself if its memory is in C order, else a copy that is."""
+    return self if self.array.flags.c_contiguous else Clone.apply(self)

@@ -1,0 +1,197 @@
+"""Products of vectors and matrices. The operands of a product must have one dtype, as in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mydl.autograd.op import describe
+from mydl.functions.arguments import Number, Tensor, axis_of, require_tensor
+from mydl.ops.arithmetic import Mul
+from mydl.ops.linalg import MatMul
+from mydl.ops.shape import Permute, Reshape
+
+__all__ = ["addmm", "addmv", "baddbmm", "bmm", "dot", "inner", "matmul", "mm", "mv", "outer", "tensordot"]
+
+
+def _matrices(name: str, input: Any, other: Any, ndims: tuple[int, int]) -> tuple[Any, Any]:
+    """The two operands, checked to have the given numbers of dimensions and to fit."""
+    x, y = require_tensor(input, name), require_tensor(other, name)
+    if (x.ndim, y.ndim) != ndims:
+        raise RuntimeError(f"{name}: wanted {ndims[0]} and {ndims[1]} dimensions, got {describe(x)} and {describe(y)}")
+    if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0] or (ndims == (3, 3) and x.shape[0] != y.shape[0]):
+        raise RuntimeError(f"{name}: {describe(x)} and {describe(y)} do not fit together")
+    if x.dtype != y.dtype:
+        raise RuntimeError(f"{name}: wanted operands of one dtype, got {describe(x)} and {describe(y)}")
+    return x, y
+
+
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """input @ other: vectors, matrices, and batches of matrices whose leading dimensions broadcast.
+
+    >>> import mydl
+    >>> matmul(mydl.ones(2, 3), mydl.ones(3))
+    tensor([3., 3.])
+    """
+    return MatMul.apply(require_tensor(input, "matmul"), require_tensor(other, "matmul"))
+
+
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices.
+
+    >>> import mydl
+    >>> mm(mydl.ones(1, 2), mydl.ones(2, 1))
+    tensor([[2.]])
+    """
+    return MatMul.apply(*_matrices("mm", input, mat2, (2, 2)))
+
+
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The products of two batches of matrices, (B, n, m) and (B, m, p).
+
+    >>> import mydl
+    >>> bmm(mydl.ones(3, 1, 2), mydl.ones(3, 2, 1)).shape
+    (3, 1, 1)
+    """
+    return MatMul.apply(*_matrices("bmm", input, mat2, (3, 3)))
+
+
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """The product of a matrix and a vector.
+
+    >>> import mydl
+    >>> mv(mydl.ones(2, 3), mydl.ones(3))
+    tensor([3., 3.])
+    """
+    return MatMul.apply(*_matrices("mv", input, vec, (2, 1)))
+
+
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """The sum of the products of two vectors.
+
+    >>> import mydl
+    >>> dot(mydl.tensor([1.0, 2.0]), mydl.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
+    return MatMul.apply(*_matrices("dot", input, tensor, (1, 1)))
+
+
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """The sums of products along the last dimension of both; a product where one is a number.
+
+    >>> import mydl
+    >>> inner(mydl.ones(2, 3), mydl.ones(4, 3)).shape
+    (2, 4)
+    """
+    input, other = require_tensor(input, "inner"), require_tensor(other, "inner")
+    if input.ndim == 0 or other.ndim == 0:
+        return Mul.apply(input, other)
+    return tensordot(input, other, ([-1], [-1]))
+
+
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """The products of each element of one vector with each of another, as a matrix.
+
+    >>> import mydl
+    >>> outer(mydl.tensor([1, 2]), mydl.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
+    x, y = require_tensor(input, "outer"), require_tensor(vec2, "outer")
+    if x.ndim != 1 or y.ndim != 1:
+        raise RuntimeError(f"outer: wanted two vectors, got {describe(x)} and {describe(y)}")
+    return Mul.apply(Reshape.apply(x, shape=(-1, 1) if x.numel() else (0, 1)), y)
+
+
+def _added(input: Any, product: Any, beta: Number, alpha: Number, name: str) -> Any:
+    """beta * input + alpha * product; with beta 0 the input does not count, NaN or not."""
+    if alpha != 1:
+        product = product * alpha
+    if beta == 0:
+        return product
+    input = require_tensor(input, name)
+    if input.dtype != product.dtype:
+        raise RuntimeError(f"{name}: wanted one dtype, got {describe(input)} and a product of {product.dtype}")
+    return product + (input if beta == 1 else input * beta)
+
+
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """beta * input + alpha * mat1 @ mat2.
+
+    >>> import mydl
+    >>> addmm(mydl.ones(1), mydl.ones(1, 2), mydl.ones(2, 1))
+    tensor([[3.]])
+    """
+    return _added(input, MatMul.apply(*_matrices("addmm", mat1, mat2, (2, 2))), beta, alpha, "addmm")
+
+
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """beta * input + alpha * mat @ vec.
+
+    >>> import mydl
+    >>> addmv(mydl.ones(1), mydl.ones(1, 2), mydl.ones(2))
+    tensor([3.])
+    """
+    return _added(input, MatMul.apply(*_matrices("addmv", mat, vec, (2, 1))), beta, alpha, "addmv")
+
+
+def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """beta * input + alpha * batch1 @ batch2, for batches of matrices.
+
+    >>> import mydl
+    >>> baddbmm(mydl.ones(1, 1, 1), mydl.ones(1, 1, 2), mydl.ones(1, 2, 1))
+    tensor([[[3.]]])
+    """
+    return _added(input, MatMul.apply(*_matrices("baddbmm", batch1, batch2, (3, 3))), beta, alpha, "baddbmm")
+
+
+def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> Tensor:
+    """The sums of products over pairs of dimensions: the last `dims` of a with the first of b, or two lists of them.
+
+    >>> import mydl
+    >>> tensordot(mydl.ones(2, 3, 4), mydl.ones(3, 4, 5)).shape
+    (2, 5)
+    """
+    a, b = require_tensor(a, "tensordot"), require_tensor(b, "tensordot")
+    if isinstance(dims, int):
+        if not 0 <= dims <= min(a.ndim, b.ndim):
+            raise RuntimeError(f"tensordot: {dims} dims of {describe(a)} and {describe(b)}")
+        of_a, of_b = list(range(a.ndim - dims, a.ndim)), list(range(dims))
+    else:
+        of_a = [axis_of(d, a.ndim, "tensordot") for d in dims[0]]
+        of_b = [axis_of(d, b.ndim, "tensordot") for d in dims[1]]
+    if [a.shape[i] for i in of_a] != [b.shape[i] for i in of_b]:
+        raise RuntimeError(f"tensordot: dims {of_a} and {of_b} of {describe(a)} and {describe(b)} do not fit together")
+    free_a = [i for i in range(a.ndim) if i not in of_a]
+    free_b = [i for i in range(b.ndim) if i not in of_b]
+    return contract(a, b, [], free_a, of_a, [], free_b, of_b)
+
+
+def contract(
+    a: Tensor,
+    b: Tensor,
+    batch_a: list,
+    free_a: list,
+    summed_a: list,
+    batch_b: list,
+    free_b: list,
+    summed_b: list,
+) -> Tensor:
+    """The product of a and b summed over pairs of dimensions, as one batched matrix product.
+
+    The result has the batch dimensions, then the free ones of a, then those of b.
+    """
+
+    def size(x: Any, axes: list) -> int:
+        total = 1
+        for axis in axes:
+            total *= x.shape[axis]
+        return total
+
+    batch, rows, inner_size, columns = size(a, batch_a), size(a, free_a), size(a, summed_a), size(b, free_b)
+    left = Reshape.apply(Permute.apply(a, axes=(*batch_a, *free_a, *summed_a)), shape=(batch, rows, inner_size))
+    right = Reshape.apply(Permute.apply(b, axes=(*batch_b, *summed_b, *free_b)), shape=(batch, inner_size, columns))
+    # One column of products needs no sum; the broadcast product is faster there.
+    product = Mul.apply(left, right) if inner_size == 1 else MatMul.apply(left, right)
+    shape = [a.shape[i] for i in (*batch_a, *free_a)] + [b.shape[i] for i in free_b]
+    return Reshape.apply(product, shape=tuple(shape))

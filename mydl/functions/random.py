@@ -1,0 +1,278 @@
+"""Random tensors. Each call is one draw of the default generator, or of the one given as `generator`.
+
+Numbers are drawn on the host and then moved, so that a seed gives the same ones on every device.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mydl.autograd.engine import Variable
+from mydl.autograd.op import describe, tensor_of
+from mydl.backend import Generator, default_generator, get_default_dtype, on_device, to_host
+from mydl.functions.arguments import Tensor, require_floating, require_tensor, shape_of
+from mydl.functions.conversion import as_dtype
+
+__all__ = [
+    "bernoulli", "bernoulli_", "exponential_", "multinomial", "normal", "normal_", "rand", "rand_like", "randint",
+    "randint_like", "randn", "randn_like", "random_", "randperm", "uniform_",
+]  # fmt: skip
+
+
+def _source(generator: Generator | None) -> np.random.Generator:
+    return (default_generator if generator is None else generator).next()
+
+
+def _finished(array: np.ndarray, dtype: Any, device: Any, requires_grad: bool) -> Any:
+    array = array.astype(dtype, copy=False)
+    tensor = tensor_of(array if device is None else on_device(array, device))
+    return tensor.requires_grad_() if requires_grad else tensor
+
+
+def _uniform(source: np.random.Generator, shape: tuple, dtype: Any) -> np.ndarray:
+    """Uniform numbers in [0, 1), drawn in double precision for float64 and single for the rest."""
+    wide = np.float64 if dtype == np.float64 else np.float32
+    numbers = source.random(shape, dtype=wide).astype(dtype, copy=False)
+    if dtype == np.float16:  # rounding may reach 1
+        numbers[numbers == 1] = np.nextafter(np.float16(1), np.float16(0))
+    return numbers
+
+
+def _normal(source: np.random.Generator, shape: tuple, dtype: Any) -> np.ndarray:
+    wide = np.float64 if dtype == np.float64 else np.float32
+    return source.standard_normal(shape, dtype=wide).astype(dtype, copy=False)
+
+
+def _floating(dtype: Any, name: str) -> np.dtype:
+    dtype = get_default_dtype() if dtype is None else as_dtype(dtype)
+    if dtype.kind != "f":
+        raise RuntimeError(f"{name}: wanted a floating dtype, got {dtype}")
+    return dtype
+
+
+def rand(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Uniform numbers in [0, 1).
+
+    >>> rand(2, 3).shape
+    (2, 3)
+    """
+    dtype = _floating(dtype, "rand")
+    return _finished(_uniform(_source(generator), shape_of(size, "rand"), dtype), dtype, device, requires_grad)
+
+
+def randn(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Normal numbers of mean 0 and deviation 1.
+
+    >>> randn(2, 3).shape
+    (2, 3)
+    """
+    dtype = _floating(dtype, "randn")
+    return _finished(_normal(_source(generator), shape_of(size, "randn"), dtype), dtype, device, requires_grad)
+
+
+def randint(
+    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = np.int64,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Whole numbers from low up to but not including high: randint(high, size), from 0, or randint(low, high, size).
+
+    >>> bool((randint(3, 5, (100,)) >= 3).all())
+    True
+    """
+    if size is None:
+        low, high, size = (0, low, high)
+    if high is None or size is None:
+        raise TypeError("randint: wanted randint(high, size) or randint(low, high, size)")
+    if low >= high:
+        raise RuntimeError(f"randint: wanted low < high, got {low} and {high}")
+    numbers = _source(generator).integers(low, high, shape_of((size,), "randint"), dtype=np.int64)
+    return _finished(numbers, as_dtype(dtype) or np.int64, device, requires_grad)
+
+
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = np.int64,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The numbers 0 to n - 1 in random order.
+
+    >>> sorted(randperm(4).tolist())
+    [0, 1, 2, 3]
+    """
+    return _finished(_source(generator).permutation(n), as_dtype(dtype) or np.int64, device, requires_grad)
+
+
+def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """`rand` of the shape, dtype and device of `input`.
+
+    >>> import mydl
+    >>> rand_like(mydl.zeros(2)).shape
+    (2,)
+    """
+    return rand(input.shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+
+
+def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """`randn` of the shape, dtype and device of `input`.
+
+    >>> import mydl
+    >>> randn_like(mydl.zeros(2)).shape
+    (2,)
+    """
+    return randn(input.shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+
+
+def randint_like(
+    input: Tensor,
+    low: int,
+    high: int | None = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`randint` of the shape, dtype and device of `input`: randint_like(input, high) or randint_like(input, low, high).
+
+    >>> import mydl
+    >>> randint_like(mydl.zeros(2), 5).shape
+    (2,)
+    """
+    low, high = (0, low) if high is None else (low, high)
+    where = device or input.device
+    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
+
+
+def normal(
+    mean: Tensor | float, std: Tensor | float = 1.0, size: Any = None, *, generator: Generator | None = None,
+    dtype: Any = None, device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Normal numbers of the given means and deviations, tensors or numbers; `size` where both are numbers.
+
+    >>> normal(0.0, 1.0, (2, 3)).shape
+    (2, 3)
+    """
+    if size is not None:
+        return randn(size, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad) * std + mean
+    shaped = [value for value in (mean, std) if isinstance(value, Variable)]
+    if not shaped:
+        raise TypeError("normal: wanted a tensor as mean or std, or size")
+    if isinstance(std, Variable) and bool((std.array < 0).any()):
+        raise RuntimeError("normal: wanted deviations of 0 or more")
+    shape = np.broadcast_shapes(*(value.shape for value in shaped))
+    like = shaped[0]
+    draws = _normal(_source(generator), shape, like.dtype)
+    return (tensor_of(on_device(draws, like.device)) * std + mean).detach()
+
+
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
+    """1 with probability `input` (or p), else 0, element by element.
+
+    >>> import mydl
+    >>> bernoulli(mydl.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
+    input = require_tensor(input, "bernoulli")
+    chance = to_host(require_floating(input, "bernoulli").array) if p is None else np.full(input.shape, p)
+    return tensor_of(on_device(_coins(chance, input.shape, input.dtype, generator), input.device))
+
+
+def _coins(chance: Any, shape: tuple, dtype: Any, generator: Generator | None) -> np.ndarray:
+    if bool(((chance < 0) | (chance > 1)).any()):
+        raise RuntimeError("bernoulli: wanted probabilities from 0 to 1")
+    return (_source(generator).random(shape) < chance).astype(dtype)
+
+
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Tensor:
+    """Indices drawn with the (unnormalised) probabilities of each row of `input`, (n,) or (rows, n).
+
+    >>> import mydl
+    >>> multinomial(mydl.tensor([0.0, 1.0]), 1)
+    tensor([1])
+    """
+    weights = to_host(require_floating(input, "multinomial").array).astype(np.float64)
+    rows = np.atleast_2d(weights)
+    if weights.ndim not in (1, 2) or num_samples < 1:
+        raise RuntimeError(
+            f"multinomial: wanted 1 or 2 dimensions and a sample, got {describe(input)} and {num_samples}"
+        )
+    if not np.isfinite(rows).all() or (rows < 0).any() or (rows.sum(1) == 0).any():
+        raise RuntimeError("multinomial: wanted finite weights of 0 or more, not all 0 in a row")
+    if not replacement and ((rows > 0).sum(1) < num_samples).any():
+        raise RuntimeError(f"multinomial: cannot draw {num_samples} different indices from fewer nonzero weights")
+    source = _source(generator)
+    if replacement:
+        sums = rows.cumsum(1)
+        draws = source.random((len(rows), num_samples)) * sums[:, -1:]
+        index = np.stack([np.searchsorted(s, d, side="right") for s, d in zip(sums, draws)])
+    else:
+        # The smallest of exponential draws of rates w fall like draws without replacement (Efraimidis, Spirakis, 2006).
+        with np.errstate(divide="ignore"):
+            times = source.standard_exponential(rows.shape) / rows
+        index = np.argsort(times, axis=1, kind="stable")[:, :num_samples]
+    index = index.astype(np.int64)
+    return tensor_of(on_device(index if weights.ndim == 2 else index[0], input.device))
+
+
+def _filled(self: Any, draws: np.ndarray) -> Any:
+    """The tensor with drawn numbers in its memory."""
+    return self._become(tensor_of(on_device(draws, self.device)))
+
+
+def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None) -> Tensor:
+    """Fill with normal numbers; returns the tensor itself."""
+    if std < 0:
+        raise RuntimeError(f"normal_: wanted a deviation of 0 or more, got {std}")
+    dtype = _floating(self.dtype, "normal_")
+    return _filled(self, _normal(_source(generator), self.shape, dtype) * dtype.type(std) + dtype.type(mean))
+
+
+def uniform_(
+    self: Tensor, from_: float = 0, to: float = 1, *, generator: Generator | None = None, **kwargs: float
+) -> Tensor:
+    """Fill with uniform numbers from [from, to); returns the tensor itself."""
+    from_ = kwargs.pop("from", from_)  # PyTorch's name, which is no name in Python
+    if kwargs:
+        raise TypeError(f"uniform_: unknown argument {next(iter(kwargs))!r}")
+    if from_ > to:
+        raise RuntimeError(f"uniform_: wanted from <= to, got {from_} and {to}")
+    dtype = _floating(self.dtype, "uniform_")
+    return _filled(self, _uniform(_source(generator), self.shape, dtype) * dtype.type(to - from_) + dtype.type(from_))
+
+
+def bernoulli_(self: Tensor, p: Tensor | float = 0.5, *, generator: Generator | None = None) -> Tensor:
+    """Fill with 1, with probability p, and 0; returns the tensor itself."""
+    chance = to_host(p.array) if isinstance(p, Variable) else np.asarray(p)
+    return _filled(self, _coins(chance, self.shape, self.dtype, generator))
+
+
+def exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None = None) -> Tensor:
+    """Fill with exponential numbers of rate lambd; returns the tensor itself."""
+    dtype = _floating(self.dtype, "exponential_")
+    return _filled(self, (_source(generator).standard_exponential(self.shape) / lambd).astype(dtype))
+
+
+def random_(self: Tensor, from_: int = 0, to: int | None = None, *, generator: Generator | None = None) -> Tensor:
+    """Fill with whole numbers: random_(to) from [0, to), random_(from, to); returns the tensor itself."""
+    if to is None:
+        digits = np.finfo(self.dtype).nmant + 1 if self.dtype.kind == "f" else 8 * self.dtype.itemsize - 1
+        from_, to = 0, from_ or 2 ** min(digits, 62)
+    return _filled(self, _source(generator).integers(from_, to, self.shape).astype(self.dtype))

@@ -1,0 +1,298 @@
+"""Elements chosen by index tensors and masks, and put back: gather, scatter, index_select, masked_fill, take, …"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mydl.autograd.engine import Variable
+from mydl.autograd.op import describe, tensor_of
+from mydl.backend import to_host
+from mydl.functions.arguments import Number, Tensor, as_tensor_operand, axis_of, require_tensor
+from mydl.functions.shape import broadcast_tensors
+from mydl.ops.arithmetic import Add, Mul
+from mydl.ops.elementwise import Where
+from mydl.ops.indexing import Gather, PlaceAt, Put, Scatter, ScatterPut, Take
+from mydl.ops.shape import Expand, Reshape
+
+__all__ = [
+    "argwhere", "gather", "index_add", "index_copy", "index_fill", "index_select", "masked_fill", "masked_scatter",
+    "masked_select", "nonzero", "scatter", "scatter_add", "take", "take_along_dim",
+]  # fmt: skip
+
+
+def _index_array(index: Any, input: Any, dim: int, name: str) -> tuple[Any, int]:
+    """The index as an array, checked, and the axis that it counts along."""
+    index = require_tensor(index, name)
+    axis = axis_of(dim, input.ndim, name)
+    if index.dtype.kind not in "iu" or index.dtype.itemsize < 4:
+        raise RuntimeError(f"{name}: wanted an index of int64, got {describe(index)}")
+    if index.device != input.device:
+        raise RuntimeError(f"{name}: the index is on {index.device}, the tensor on {input.device}")
+    size = input.shape[axis] if input.ndim else 1
+    if index.numel():
+        host = to_host(index.array)
+        if host.min() < 0 or host.max() >= size:
+            wrong = host.min() if host.min() < 0 else host.max()
+            raise IndexError(f"{name}: index {wrong} is out of range for dim {dim} of size {size}, shape {input.shape}")
+    return index.array, axis
+
+
+def _aligned(index: Any, input: Any, axis: int, name: str, source: Any = None) -> Any:
+    """An index that has a dimension for each of the tensor's, none longer but for `axis`."""
+    ndim = max(input.ndim, 1)
+    if max(index.ndim, 1) != ndim or (isinstance(source, Variable) and source.ndim and max(source.ndim, 1) != ndim):
+        raise RuntimeError(f"{name}: wanted an index of {input.ndim} dimensions, got {index.shape} for {input.shape}")
+    for i, n in enumerate(index.shape):
+        if i != axis and input.ndim and n > input.shape[i]:
+            raise RuntimeError(
+                f"{name}: an index of shape {index.shape} is too large for {input.shape} at dimension {i}"
+            )
+        if isinstance(source, Variable) and source.ndim and n > source.shape[i]:
+            raise RuntimeError(f"{name}: an index of shape {index.shape} is too large for a source of {source.shape}")
+    return index
+
+
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """y[i][j][k] = input[index[i][j][k]][j][k] for dim 0, input[i][index[i][j][k]][k] for dim 1, and so on.
+
+    >>> import mydl
+    >>> gather(mydl.tensor([[1, 2], [3, 4]]), 1, mydl.tensor([[0, 0], [1, 0]]))
+    tensor([[1, 1],
+            [4, 3]])
+    """
+    input = require_tensor(input, "gather")
+    array, axis = _index_array(index, input, dim, "gather")
+    if array.size == 0:
+        return Take.apply(Reshape.apply(input, shape=(-1,)), key=(array,))
+    return Gather.apply(input, index=_aligned(array, input, axis, "gather"), axis=axis)
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """`gather` with the other dimensions of both broadcast; without `dim`, of the flattened tensor.
+
+    >>> import mydl
+    >>> take_along_dim(mydl.tensor([[1, 2], [3, 4]]), mydl.tensor([[1], [0]]), 1)
+    tensor([[2],
+            [3]])
+    """
+    input, indices = require_tensor(input, "take_along_dim"), require_tensor(indices, "take_along_dim")
+    if dim is None:
+        return take(input, Reshape.apply(indices, shape=(-1,)))
+    axis = axis_of(dim, input.ndim, "take_along_dim")
+    if input.ndim != indices.ndim:
+        raise RuntimeError(f"take_along_dim: wanted as many dimensions, got {describe(input)} and {describe(indices)}")
+    try:
+        others = np.broadcast_shapes(*((*s.shape[:axis], 1, *s.shape[axis + 1 :]) for s in (input, indices)))
+    except ValueError:
+        raise RuntimeError(f"take_along_dim: {describe(input)} and {describe(indices)} do not fit together") from None
+    wide = [Expand.apply(x, shape=(*others[:axis], x.shape[axis], *others[axis + 1 :])) for x in (input, indices)]
+    return gather(wide[0], axis, wide[1])
+
+
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements at `index` of the flattened tensor, in the shape of the index.
+
+    >>> import mydl
+    >>> take(mydl.tensor([[1, 2], [3, 4]]), mydl.tensor([0, 3]))
+    tensor([1, 4])
+    """
+    flat = Reshape.apply(require_tensor(input, "take"), shape=(-1,))
+    array = require_tensor(index, "take").array
+    if array.dtype.kind not in "iu":
+        raise RuntimeError(f"take: wanted an index of int64, got {describe(index)}")
+    if array.size and (int(array.min()) < -flat.numel() or int(array.max()) >= flat.numel()):
+        raise IndexError(f"take: an index is out of range for {flat.numel()} elements")
+    return Take.apply(flat, key=(array,))
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices along `dim` at the places that a vector of indices names.
+
+    >>> import mydl
+    >>> index_select(mydl.tensor([[1, 2], [3, 4]]), 1, mydl.tensor([1, 1]))
+    tensor([[2, 2],
+            [4, 4]])
+    """
+    input = require_tensor(input, "index_select")
+    array, axis = _index_array(index, input, dim, "index_select")
+    _vector(array, "index_select")
+    if input.ndim == 0:
+        return input.clone()
+    return Take.apply(input, key=(slice(None),) * axis + (array.reshape(-1),))
+
+
+def _vector(index: Any, name: str) -> None:
+    if index.ndim > 1:
+        raise IndexError(f"{name}: wanted a vector of indices, got shape {index.shape}")
+
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Number = 1) -> Tensor:
+    """input with alpha times the slices of `source` added at the places along `dim` that `index` names.
+
+    >>> import mydl
+    >>> index_add(mydl.zeros(3), 0, mydl.tensor([0, 0, 2]), mydl.ones(3))
+    tensor([2., 0., 1.])
+    """
+    input, source = require_tensor(input, "index_add"), require_tensor(source, "index_add")
+    array, axis = _index_array(index, input, dim, "index_add")
+    _vector(array, "index_add")
+    if source.dtype != input.dtype:
+        raise RuntimeError(f"index_add: wanted a source of {input.dtype}, got {source.dtype}")
+    wanted = (*input.shape[:axis], array.size, *input.shape[axis + 1 :])
+    if source.shape != wanted:
+        raise RuntimeError(f"index_add: wanted a source of shape {wanted}, got {source.shape}")
+    scaled = source if alpha == 1 else Mul.apply(source, alpha)
+    key = (slice(None),) * axis + (array.reshape(-1),)
+    return Add.apply(input, PlaceAt.apply(scaled, key=key, shape=input.shape))
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """input with its slices along `dim` that `index` names replaced by those of `source`.
+
+    >>> import mydl
+    >>> index_copy(mydl.zeros(3), 0, mydl.tensor([2, 0]), mydl.tensor([5.0, 6.0]))
+    tensor([6., 0., 5.])
+    """
+    input, source = require_tensor(input, "index_copy"), require_tensor(source, "index_copy")
+    array, axis = _index_array(index, input, dim, "index_copy")
+    wanted = (*input.shape[:axis], array.size, *input.shape[axis + 1 :])
+    if source.shape != wanted or source.dtype != input.dtype:
+        raise RuntimeError(f"index_copy: wanted a source of {wanted} {input.dtype}, got {describe(source)}")
+    return Put.apply(input, source, key=(slice(None),) * axis + (array.reshape(-1),))
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -> Tensor:
+    """input with `value` in its slices along `dim` that `index` names.
+
+    >>> import mydl
+    >>> index_fill(mydl.zeros(3), 0, mydl.tensor([0, 2]), 1)
+    tensor([1., 0., 1.])
+    """
+    input = require_tensor(input, "index_fill")
+    array, axis = _index_array(index, input, dim, "index_fill")
+    filling = as_tensor_operand(value, input).to(input.dtype)
+    return Put.apply(input, filling, key=(slice(None),) * axis + (array.reshape(-1),))
+
+
+def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | Number, *, reduce: str | None = None) -> Tensor:
+    """input with src[i][j][k] at [index[i][j][k]][j][k] for dim 0, and so on; `src` may be a number.
+
+    With reduce="add" it is added there instead. Where an index repeats, which value wins is left open, as in
+    PyTorch, unless they are added.
+
+    >>> import mydl
+    >>> scatter(mydl.zeros(2, 3), 1, mydl.tensor([[2], [0]]), 1.0)
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
+    input = require_tensor(input, "scatter")
+    array, axis = _index_array(index, input, dim, "scatter")
+    _aligned(array, input, axis, "scatter", src)
+    if isinstance(src, Variable) and src.dtype != input.dtype:
+        raise RuntimeError(f"scatter: wanted a source of {input.dtype}, got {describe(src)}")
+    if array.size == 0:
+        return input.clone()
+    if reduce is not None:
+        if reduce != "add":
+            raise NotImplementedError(f"scatter: reduce={reduce!r} is not supported; only 'add' is")
+        if not isinstance(src, Variable):
+            src = tensor_of(input.xp.full(array.shape, src, input.dtype))
+        return scatter_add(input, dim, index, src)
+    value = src if isinstance(src, Variable) else as_tensor_operand(src, input).to(input.dtype)
+    return ScatterPut.apply(input, value, index=array, axis=axis)
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """input with src[i][j][k] added at [index[i][j][k]][j][k] for dim 0, and so on.
+
+    >>> import mydl
+    >>> scatter_add(mydl.zeros(3), 0, mydl.tensor([0, 0, 2]), mydl.ones(3))
+    tensor([2., 0., 1.])
+    """
+    input, src = require_tensor(input, "scatter_add"), require_tensor(src, "scatter_add")
+    array, axis = _index_array(index, input, dim, "scatter_add")
+    _aligned(array, input, axis, "scatter_add", src)
+    if src.dtype != input.dtype:
+        raise RuntimeError(f"scatter_add: wanted a source of {input.dtype}, got {describe(src)}")
+    if array.size == 0:
+        return input.clone()
+    return Add.apply(input, Scatter.apply(src, index=array, axis=axis, shape=input.shape))
+
+
+def _mask(mask: Any, name: str) -> Any:
+    mask = require_tensor(mask, name)
+    if mask.dtype != bool:
+        raise RuntimeError(f"{name}: wanted a mask of booleans, got {describe(mask)}")
+    return mask
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
+    """input with `value`, a number or a 0-d tensor, where the mask is True.
+
+    >>> import mydl
+    >>> masked_fill(mydl.zeros(2), mydl.tensor([True, False]), -1)
+    tensor([-1.,  0.])
+    """
+    input, mask = require_tensor(input, "masked_fill"), _mask(mask, "masked_fill")
+    filling = as_tensor_operand(value, input)
+    if filling.ndim:
+        raise RuntimeError(f"masked_fill: wanted a number or a 0-d tensor as value, got shape {filling.shape}")
+    return Where.apply(mask, filling.to(input.dtype), input)
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where the mask is True, in one dimension; both are broadcast.
+
+    >>> import mydl
+    >>> masked_select(mydl.tensor([1, 2, 3]), mydl.tensor([True, False, True]))
+    tensor([1, 3])
+    """
+    input, mask = broadcast_tensors(require_tensor(input, "masked_select"), _mask(mask, "masked_select"))
+    if input.ndim == 0:
+        input, mask = Reshape.apply(input, shape=(1,)), Reshape.apply(mask, shape=(1,))
+    return Take.apply(input, key=(mask.array,))
+
+
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """input with the elements of `source`, in their order, where the mask is True.
+
+    >>> import mydl
+    >>> masked_scatter(mydl.zeros(3), mydl.tensor([True, False, True]), mydl.tensor([1.0, 2.0]))
+    tensor([1., 0., 2.])
+    """
+    input, mask = broadcast_tensors(require_tensor(input, "masked_scatter"), _mask(mask, "masked_scatter"))
+    source = require_tensor(source, "masked_scatter")
+    count = int(mask.array.sum())
+    if source.numel() < count or source.dtype != input.dtype:
+        raise RuntimeError(
+            f"masked_scatter: wanted {count} elements of {input.dtype} as source, got {describe(source)}"
+        )
+    return Put.apply(input, Reshape.apply(source, shape=(-1,))[:count], key=(mask.array,))
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """(n, ndim): the indices of the elements that are not 0; with as_tuple a vector for each dimension.
+
+    >>> import mydl
+    >>> nonzero(mydl.tensor([0, 2, 3]))
+    tensor([[1],
+            [2]])
+    """
+    input = require_tensor(input, "nonzero")
+    xp = input.xp
+    if input.ndim == 0 and not as_tuple:
+        return tensor_of(xp.zeros((int(bool(input.array)), 0), np.int64))
+    indices = xp.atleast_1d(input.array).nonzero()
+    return tuple(tensor_of(i) for i in indices) if as_tuple else tensor_of(xp.stack(indices, axis=1))
+
+
+def argwhere(input: Tensor) -> Tensor:
+    """As `nonzero`.
+
+    >>> import mydl
+    >>> argwhere(mydl.tensor([0, 2])).shape
+    (1, 1)
+    """
+    return nonzero(input)

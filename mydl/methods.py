@@ -1,0 +1,451 @@
+"""Which functions are methods of a tensor, and what its operators do.
+
+A method is the very function of mydl/functions, its first argument being the tensor; a name with a trailing
+underscore is the same function taking its result into the tensor's own memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mydl.functions import (
+    arithmetic,
+    comparison,
+    conversion,
+    elementwise,
+    indexing,
+    joining,
+    linalg,
+    random,
+    reduction,
+    repeating,
+    scan,
+    selection,
+    shape,
+    softmax,
+    sorting,
+    triangles,
+    trigonometry,
+)
+from mydl.functions.arguments import Number, Tensor
+from mydl.ops import arithmetic as ops
+from mydl.ops.linalg import MatMul
+
+__all__ = ["Methods"]
+
+
+def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The method that computes `function` of the tensor and takes the result into the tensor's own memory."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._become(function(self._snapshot(), *args, **kwargs))
+
+    method.__name__ = method.__qualname__ = f"{function.__name__}_"
+    method.__doc__ = f"`{function.__name__}` in place; returns the tensor itself."
+    return method
+
+
+class Methods:
+    """The operators of a tensor, and the functions that are its methods."""
+
+    # NumPy arrays leave `array * tensor` to the tensor's operators.
+    __array_ufunc__ = None
+
+    # Operators -----------------------------------------------------------------------------------------------
+
+    def __add__(self, other: Tensor | Number) -> Tensor:
+        return ops.Add.apply(self, other)
+
+    def __radd__(self, other: Tensor | Number) -> Tensor:
+        return ops.Add.apply(self, other)
+
+    def __sub__(self, other: Tensor | Number) -> Tensor:
+        return ops.Sub.apply(self, other)
+
+    def __rsub__(self, other: Tensor | Number) -> Tensor:
+        return ops.Sub.apply(other, self)
+
+    def __mul__(self, other: Tensor | Number) -> Tensor:
+        return ops.Mul.apply(self, other)
+
+    def __rmul__(self, other: Tensor | Number) -> Tensor:
+        return ops.Mul.apply(self, other)
+
+    def __truediv__(self, other: Tensor | Number) -> Tensor:
+        return ops.Div.apply(self, other)
+
+    def __rtruediv__(self, other: Tensor | Number) -> Tensor:
+        return ops.Div.apply(other, self)
+
+    def __pow__(self, other: Tensor | Number) -> Tensor:
+        return ops.Pow.apply(self, other)
+
+    def __rpow__(self, other: Tensor | Number) -> Tensor:
+        return ops.Pow.apply(other, self)
+
+    def __mod__(self, other: Tensor | Number) -> Tensor:
+        return ops.Remainder.apply(self, other)
+
+    def __rmod__(self, other: Tensor | Number) -> Tensor:
+        return ops.Remainder.apply(other, self)
+
+    def __floordiv__(self, other: Tensor | Number) -> Tensor:
+        return arithmetic.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Tensor | Number) -> Tensor:
+        return ops.RoundedDiv.apply(other, self, mode="floor").detach()
+
+    def __matmul__(self, other: Tensor | Number) -> Tensor:
+        return MatMul.apply(self, other)
+
+    def __rmatmul__(self, other: Tensor | Number) -> Tensor:
+        return MatMul.apply(other, self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    __neg__ = arithmetic.neg
+    __abs__ = elementwise.abs
+    __invert__ = comparison.bitwise_not
+    __and__ = __rand__ = comparison.bitwise_and
+    __or__ = __ror__ = comparison.bitwise_or
+    __xor__ = __rxor__ = comparison.bitwise_xor
+
+    __eq__ = comparison.eq  # type: ignore[assignment]
+    __ne__ = comparison.ne  # type: ignore[assignment]
+    __lt__ = comparison.lt
+    __le__ = comparison.le
+    __gt__ = comparison.gt
+    __ge__ = comparison.ge
+    __hash__ = object.__hash__  # by identity: defining == would take it away
+
+    __getitem__ = indexing.get_item
+    __setitem__ = indexing.set_item
+
+    __iadd__ = _in_place(arithmetic.add)
+    __isub__ = _in_place(arithmetic.sub)
+    __imul__ = _in_place(arithmetic.mul)
+    __itruediv__ = _in_place(arithmetic.div)
+    __ifloordiv__ = _in_place(arithmetic.floor_divide)
+    __imod__ = _in_place(arithmetic.remainder)
+    __ipow__ = _in_place(arithmetic.pow)
+    __iand__ = _in_place(comparison.bitwise_and)
+    __ior__ = _in_place(comparison.bitwise_or)
+    __ixor__ = _in_place(comparison.bitwise_xor)
+
+    # Functions -----------------------------------------------------------------------------------------------
+
+    add = arithmetic.add
+    addcdiv = arithmetic.addcdiv
+    addcmul = arithmetic.addcmul
+    div = arithmetic.div
+    divide = arithmetic.divide
+    floor_divide = arithmetic.floor_divide
+    fmod = arithmetic.fmod
+    lerp = arithmetic.lerp
+    maximum = arithmetic.maximum
+    minimum = arithmetic.minimum
+    mul = arithmetic.mul
+    multiply = arithmetic.multiply
+    neg = arithmetic.neg
+    negative = arithmetic.negative
+    pow = arithmetic.pow
+    remainder = arithmetic.remainder
+    sub = arithmetic.sub
+    subtract = arithmetic.subtract
+    true_divide = arithmetic.true_divide
+
+    abs = elementwise.abs
+    absolute = elementwise.absolute
+    ceil = elementwise.ceil
+    clamp = elementwise.clamp
+    clamp_max = elementwise.clamp_max
+    clamp_min = elementwise.clamp_min
+    clip = elementwise.clip
+    erf = elementwise.erf
+    exp = elementwise.exp
+    exp2 = elementwise.exp2
+    expm1 = elementwise.expm1
+    fix = elementwise.fix
+    floor = elementwise.floor
+    frac = elementwise.frac
+    log = elementwise.log
+    log10 = elementwise.log10
+    log1p = elementwise.log1p
+    log2 = elementwise.log2
+    nan_to_num = elementwise.nan_to_num
+    reciprocal = elementwise.reciprocal
+    relu = elementwise.relu
+    round = elementwise.round
+    rsqrt = elementwise.rsqrt
+    sigmoid = elementwise.sigmoid
+    sign = elementwise.sign
+    sqrt = elementwise.sqrt
+    square = elementwise.square
+    tanh = elementwise.tanh
+    trunc = elementwise.trunc
+
+    def where(self, condition: Tensor, other: Tensor | Number) -> Tensor:
+        """Itself where the condition holds, else `other`."""
+        return elementwise.where(condition, self, other)
+
+    acos = trigonometry.acos
+    acosh = trigonometry.acosh
+    arccos = trigonometry.arccos
+    arccosh = trigonometry.arccosh
+    arcsin = trigonometry.arcsin
+    arcsinh = trigonometry.arcsinh
+    arctan = trigonometry.arctan
+    arctan2 = trigonometry.arctan2
+    arctanh = trigonometry.arctanh
+    asin = trigonometry.asin
+    asinh = trigonometry.asinh
+    atan = trigonometry.atan
+    atan2 = trigonometry.atan2
+    atanh = trigonometry.atanh
+    cos = trigonometry.cos
+    cosh = trigonometry.cosh
+    sin = trigonometry.sin
+    sinh = trigonometry.sinh
+    tan = trigonometry.tan
+
+    allclose = comparison.allclose
+    bitwise_and = comparison.bitwise_and
+    bitwise_not = comparison.bitwise_not
+    bitwise_or = comparison.bitwise_or
+    bitwise_xor = comparison.bitwise_xor
+    eq = comparison.eq
+    equal = comparison.equal
+    ge = comparison.ge
+    gt = comparison.gt
+    isclose = comparison.isclose
+    isfinite = comparison.isfinite
+    isinf = comparison.isinf
+    isnan = comparison.isnan
+    le = comparison.le
+    logical_and = comparison.logical_and
+    logical_not = comparison.logical_not
+    logical_or = comparison.logical_or
+    logical_xor = comparison.logical_xor
+    lt = comparison.lt
+    ne = comparison.ne
+
+    all = reduction.all
+    amax = reduction.amax
+    amin = reduction.amin
+    aminmax = reduction.aminmax
+    any = reduction.any
+    argmax = reduction.argmax
+    argmin = reduction.argmin
+    count_nonzero = reduction.count_nonzero
+    logsumexp = reduction.logsumexp
+    max = reduction.max
+    mean = reduction.mean
+    min = reduction.min
+    nanmean = reduction.nanmean
+    nansum = reduction.nansum
+    norm = reduction.norm
+    prod = reduction.prod
+    std = reduction.std
+    sum = reduction.sum
+    var = reduction.var
+
+    cumprod = scan.cumprod
+    cumsum = scan.cumsum
+    diff = scan.diff
+
+    argsort = sorting.argsort
+    bincount = sorting.bincount
+    kthvalue = sorting.kthvalue
+    median = sorting.median
+    msort = sorting.msort
+    sort = sorting.sort
+    topk = sorting.topk
+    unique = sorting.unique
+
+    addmm = linalg.addmm
+    addmv = linalg.addmv
+    baddbmm = linalg.baddbmm
+    bmm = linalg.bmm
+    dot = linalg.dot
+    inner = linalg.inner
+    matmul = linalg.matmul
+    mm = linalg.mm
+    mv = linalg.mv
+    outer = linalg.outer
+
+    log_softmax = softmax.log_softmax
+    softmax = softmax.softmax
+
+    broadcast_to = shape.broadcast_to
+    expand = shape.expand
+    expand_as = shape.expand_as
+    flatten = shape.flatten
+    moveaxis = shape.moveaxis
+    movedim = shape.movedim
+    narrow = shape.narrow
+    permute = shape.permute
+    ravel = shape.ravel
+    reshape = shape.reshape
+    reshape_as = shape.reshape_as
+    select = shape.select
+    squeeze = shape.squeeze
+    swapaxes = shape.swapaxes
+    swapdims = shape.swapdims
+    t = shape.t
+    transpose = shape.transpose
+    unflatten = shape.unflatten
+    unsqueeze = shape.unsqueeze
+    view = shape.view
+    view_as = shape.view_as
+    expand_dims = shape.unsqueeze
+
+    chunk = joining.chunk
+    split = joining.split
+    tensor_split = joining.tensor_split
+    unbind = joining.unbind
+
+    flip = repeating.flip
+    fliplr = repeating.fliplr
+    flipud = repeating.flipud
+    repeat = repeating.repeat
+    repeat_interleave = repeating.repeat_interleave
+    roll = repeating.roll
+    rot90 = repeating.rot90
+    tile = repeating.tile
+
+    diag = triangles.diag
+    diag_embed = triangles.diag_embed
+    diagonal = triangles.diagonal
+    trace = triangles.trace
+    tril = triangles.tril
+    triu = triangles.triu
+
+    argwhere = selection.argwhere
+    gather = selection.gather
+    index_add = selection.index_add
+    index_copy = selection.index_copy
+    index_fill = selection.index_fill
+    index_select = selection.index_select
+    masked_fill = selection.masked_fill
+    masked_scatter = selection.masked_scatter
+    masked_select = selection.masked_select
+    nonzero = selection.nonzero
+    scatter = selection.scatter
+    scatter_add = selection.scatter_add
+    take = selection.take
+    take_along_dim = selection.take_along_dim
+
+    to = conversion.to
+    cpu = conversion.cpu
+    cuda = conversion.cuda
+    double = conversion.double
+    half = conversion.half
+    long = conversion.long
+    short = conversion.short
+    byte = conversion.byte
+    type_as = conversion.type_as
+    clone = conversion.clone
+    contiguous = conversion.contiguous
+    float = conversion.float_
+    int = conversion.int_
+    bool = conversion.bool_
+
+    bernoulli = random.bernoulli
+    bernoulli_ = random.bernoulli_
+    exponential_ = random.exponential_
+    multinomial = random.multinomial
+    normal_ = random.normal_
+    random_ = random.random_
+    uniform_ = random.uniform_
+
+    # In place ------------------------------------------------------------------------------------------------
+
+    add_ = _in_place(arithmetic.add)
+    addcdiv_ = _in_place(arithmetic.addcdiv)
+    addcmul_ = _in_place(arithmetic.addcmul)
+    div_ = _in_place(arithmetic.div)
+    floor_divide_ = _in_place(arithmetic.floor_divide)
+    fmod_ = _in_place(arithmetic.fmod)
+    lerp_ = _in_place(arithmetic.lerp)
+    mul_ = _in_place(arithmetic.mul)
+    neg_ = _in_place(arithmetic.neg)
+    pow_ = _in_place(arithmetic.pow)
+    remainder_ = _in_place(arithmetic.remainder)
+    sub_ = _in_place(arithmetic.sub)
+    true_divide_ = _in_place(arithmetic.true_divide)
+
+    abs_ = _in_place(elementwise.abs)
+    ceil_ = _in_place(elementwise.ceil)
+    clamp_ = _in_place(elementwise.clamp)
+    clamp_max_ = _in_place(elementwise.clamp_max)
+    clamp_min_ = _in_place(elementwise.clamp_min)
+    clip_ = _in_place(elementwise.clip)
+    erf_ = _in_place(elementwise.erf)
+    exp_ = _in_place(elementwise.exp)
+    exp2_ = _in_place(elementwise.exp2)
+    expm1_ = _in_place(elementwise.expm1)
+    floor_ = _in_place(elementwise.floor)
+    frac_ = _in_place(elementwise.frac)
+    log_ = _in_place(elementwise.log)
+    log10_ = _in_place(elementwise.log10)
+    log1p_ = _in_place(elementwise.log1p)
+    log2_ = _in_place(elementwise.log2)
+    nan_to_num_ = _in_place(elementwise.nan_to_num)
+    reciprocal_ = _in_place(elementwise.reciprocal)
+    relu_ = _in_place(elementwise.relu)
+    round_ = _in_place(elementwise.round)
+    rsqrt_ = _in_place(elementwise.rsqrt)
+    sigmoid_ = _in_place(elementwise.sigmoid)
+    sign_ = _in_place(elementwise.sign)
+    sqrt_ = _in_place(elementwise.sqrt)
+    square_ = _in_place(elementwise.square)
+    tanh_ = _in_place(elementwise.tanh)
+    trunc_ = _in_place(elementwise.trunc)
+
+    acos_ = _in_place(trigonometry.acos)
+    acosh_ = _in_place(trigonometry.acosh)
+    asin_ = _in_place(trigonometry.asin)
+    asinh_ = _in_place(trigonometry.asinh)
+    atan_ = _in_place(trigonometry.atan)
+    atan2_ = _in_place(trigonometry.atan2)
+    atanh_ = _in_place(trigonometry.atanh)
+    cos_ = _in_place(trigonometry.cos)
+    cosh_ = _in_place(trigonometry.cosh)
+    sin_ = _in_place(trigonometry.sin)
+    sinh_ = _in_place(trigonometry.sinh)
+    tan_ = _in_place(trigonometry.tan)
+
+    bitwise_and_ = _in_place(comparison.bitwise_and)
+    bitwise_not_ = _in_place(comparison.bitwise_not)
+    bitwise_or_ = _in_place(comparison.bitwise_or)
+    bitwise_xor_ = _in_place(comparison.bitwise_xor)
+    eq_ = _in_place(comparison.eq)
+    ge_ = _in_place(comparison.ge)
+    gt_ = _in_place(comparison.gt)
+    le_ = _in_place(comparison.le)
+    logical_and_ = _in_place(comparison.logical_and)
+    logical_not_ = _in_place(comparison.logical_not)
+    logical_or_ = _in_place(comparison.logical_or)
+    logical_xor_ = _in_place(comparison.logical_xor)
+    lt_ = _in_place(comparison.lt)
+    ne_ = _in_place(comparison.ne)
+
+    cumprod_ = _in_place(scan.cumprod)
+    cumsum_ = _in_place(scan.cumsum)
+
+    addmm_ = _in_place(linalg.addmm)
+    addmv_ = _in_place(linalg.addmv)
+    baddbmm_ = _in_place(linalg.baddbmm)
+
+    tril_ = _in_place(triangles.tril)
+    triu_ = _in_place(triangles.triu)
+
+    index_add_ = _in_place(selection.index_add)
+    index_copy_ = _in_place(selection.index_copy)
+    index_fill_ = _in_place(selection.index_fill)
+    masked_fill_ = _in_place(selection.masked_fill)
+    masked_scatter_ = _in_place(selection.masked_scatter)
+    scatter_ = _in_place(selection.scatter)
+    scatter_add_ = _in_place(selection.scatter_add)

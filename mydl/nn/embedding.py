@@ -1,0 +1,103 @@
+"""Embedding: a learnt vector for each index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mydl.nn import functional as F
+from mydl.nn import init
+from mydl.nn.linear import new_parameter
+from mydl.nn.module import NeuralNetwork
+from mydl.tensor import MyTensor, Parameter
+
+__all__ = ["Embedding"]
+
+
+class Embedding(NeuralNetwork):
+    """For each index of any shape its row of `weight` (num_embeddings, embedding_dim), which starts normal, N(0, 1).
+
+    The row `padding_idx` starts at 0 and gets no gradient; the other options are those of `functional.embedding`.
+
+    >>> import mydl
+    >>> Embedding(10, 3)(mydl.tensor([[1, 2], [4, 5]])).shape
+    (2, 2, 3)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: MyTensor | None = None,
+        _freeze: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if sparse:
+            raise NotImplementedError("Embedding: sparse=True is not supported; gradients are dense")
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise ValueError(f"Embedding: padding_idx {padding_idx} is out of range for {num_embeddings} rows")
+            padding_idx %= num_embeddings
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        if _weight is None:
+            self.weight = new_parameter((num_embeddings, embedding_dim), device, dtype)
+            self.reset_parameters()
+        else:
+            if _weight.shape != (num_embeddings, embedding_dim):
+                raise ValueError(
+                    f"Embedding: wanted a weight of shape {(num_embeddings, embedding_dim)}, got {_weight.shape}"
+                )
+            self.weight = Parameter(_weight)
+        if _freeze:
+            self.weight.requires_grad = False
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: MyTensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Embedding:
+        """An Embedding with the given rows, which are not trained unless `freeze` is False."""
+        if embeddings.ndim != 2:
+            raise ValueError(f"Embedding: wanted rows in 2 dimensions, got {embeddings.shape}")
+        rows, columns = embeddings.shape
+        return cls(
+            rows, columns, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, _freeze=freeze
+        )
+
+    def reset_parameters(self) -> None:
+        """Draw the rows anew."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            self.weight.data[self.padding_idx] = 0
+
+    def forward(self, input: MyTensor) -> MyTensor:
+        """The rows of the indices."""
+        return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq)
+
+    def extra_repr(self) -> str:
+        """Sizes, and the options that are not the default."""
+        text = f"{self.num_embeddings}, {self.embedding_dim}"
+        if self.padding_idx is not None:
+            text += f", padding_idx={self.padding_idx}"
+        if self.max_norm is not None:
+            text += f", max_norm={self.max_norm}"
+        if self.norm_type != 2:
+            text += f", norm_type={self.norm_type}"
+        return text + (", scale_grad_by_freq=True" if self.scale_grad_by_freq else "")

@@ -1,0 +1,90 @@
+"""Dropout: elements or whole channels set to zero at random in training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mydl.autograd.op import describe
+from mydl.backend import default_generator
+from mydl.functions.arguments import Tensor
+from mydl.nn.functional.arguments import floating
+from mydl.ops.arithmetic import Mul
+from mydl.ops.random import Dropout
+
+__all__ = ["dropout", "dropout1d", "dropout2d"]
+
+DROPOUT = 0xD0D0  # the purpose under which masks are drawn: no other draw meets theirs
+
+
+def _draws(size: int) -> np.ndarray:
+    """`size` random uint16 numbers, four to each 64-bit number of the generator."""
+    raw = default_generator.next(DROPOUT).bit_generator.random_raw(-(-size // 4))
+    return raw.view(np.uint16)[:size]
+
+
+def _dropped(x: Any, p: float) -> Any:
+    draws = x.xp.asarray(_draws(x.array.size))
+    return Dropout.apply(x, draws=draws, threshold=min(round(p * 65536), 65535), scale=1 / (1 - p))
+
+
+def _check(p: float, name: str) -> None:
+    if not 0 <= p <= 1:
+        raise ValueError(f"{name}: wanted a probability between 0 and 1, got {p!r}")
+
+
+def _result(input: Any, y: Any, inplace: bool) -> Any:
+    return input._become(y) if inplace else y
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Each element 0 with probability p, otherwise input / (1 - p); the input itself where `training` is False.
+
+    The mask is drawn from the default generator: the same seed gives the same masks.
+    Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
+
+    >>> import mydl
+    >>> dropout(mydl.ones(2), 0.5, training=False)
+    tensor([1., 1.])
+    """
+    _check(p, "dropout")
+    if not training or p == 0:
+        return input
+    input = floating(input, "dropout")
+    return _result(input, _dropped(input, p) if p < 1 else Mul.apply(input, 0.0), inplace)
+
+
+def _drop_channels(input: Any, p: float, training: bool, inplace: bool, spatial: int, name: str) -> Any:
+    _check(p, name)
+    input = floating(input, name)
+    if input.ndim not in (spatial + 1, spatial + 2):
+        raise ValueError(f"{name}: wanted an input of {spatial + 1} or {spatial + 2} dimensions, got {describe(input)}")
+    if not training or p == 0:
+        return input
+    if p == 1:
+        return _result(input, Mul.apply(input, 0.0), inplace)
+    shape = (*input.shape[:-spatial], *(1,) * spatial)
+    kept = _draws(int(np.prod(shape))).reshape(shape) >= round(p * 65536)
+    mask = input.xp.asarray((kept / (1 - p)).astype(input.dtype))
+    return _result(input, Mul.apply(input, mask), inplace)
+
+
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """`dropout` of whole channels of (N, C, L) or (C, L).
+
+    >>> import mydl
+    >>> dropout1d(mydl.ones(2, 3, 4), 1.0).sum()
+    tensor(0.)
+    """
+    return _drop_channels(input, p, training, inplace, 1, "dropout1d")
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """`dropout` of whole channels of (N, C, H, W) or (C, H, W) (Tompson et al., 2015).
+
+    >>> import mydl
+    >>> dropout2d(mydl.ones(2, 3, 4, 4), 1.0).sum()
+    tensor(0.)
+    """
+    return _drop_channels(input, p, training, inplace, 2, "dropout2d")

@@ -1,0 +1,303 @@
+"""Pooling over windows of an image or a line, and over adaptive windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mydl.autograd.op import describe, tensor_of
+from mydl.functions.arguments import Tensor
+from mydl.nn.functional.arguments import Sizes, floating, pair, sizes_of
+from mydl.ops.indexing import Gather
+from mydl.ops.linalg import MatMul
+from mydl.ops.pooling import AvgPool2D, MaxPool2D
+from mydl.ops.reduction import Mean
+from mydl.ops.shape import Reshape
+
+__all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "full_average_pool2d",
+    "max_pool1d",
+    "max_pool2d",
+]
+
+
+def _batched(input: Any, spatial: int, name: str) -> tuple[Any, bool]:
+    """`input` with a batch dimension, and whether it had one."""
+    input = floating(input, name)
+    ndim = input.array.ndim
+    if ndim == spatial + 2:
+        return input, True
+    if ndim != spatial + 1:
+        dims = "L" if spatial == 1 else "H, W"
+        raise ValueError(f"{name}: wanted an input (N, C, {dims}) or (C, {dims}), got {describe(input)}")
+    return Reshape.apply(input, shape=(1, *input.shape)), False
+
+
+def _as_was(y: Any, batched: bool) -> Any:
+    return y if batched else Reshape.apply(y, shape=y.shape[1:])
+
+
+def _windows(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, name: str) -> tuple:
+    """(kernel, stride, padding, dilation) in pairs, checked against the input."""
+    kernel = pair(kernel, name, "kernel_size", 1)
+    stride = kernel if stride is None or stride == () else pair(stride, name, "stride", 1)
+    padding, dilation = pair(padding, name, "padding"), pair(dilation, name, "dilation", 1)
+    for size, k, s, p, d in zip(x.shape[2:], kernel, stride, padding, dilation):
+        if 2 * p > k:
+            raise ValueError(
+                f"{name}: wanted padding of at most half the kernel, got {padding} for a kernel of {kernel}"
+            )
+        # with ceil_mode a window may reach beyond the border, by less than the stride
+        if size + 2 * p + (s - 1 if ceil_mode else 0) < d * (k - 1) + 1:
+            raise ValueError(
+                f"{name}: a kernel of {kernel} with dilation {dilation} and padding {padding} is larger than the "
+                f"input, {describe(x)}"
+            )
+    return kernel, stride, padding, dilation
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
+    """The largest element of each window of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default.
+
+    With `return_indices` also where it was, as a flat position in the plane. With `ceil_mode` the last window may
+    reach beyond the border.
+
+    >>> import mydl
+    >>> max_pool2d(mydl.tensor([[[1.0, 2.0], [4.0, 3.0]]]), 2)
+    tensor([[[4.]]])
+    """
+    x, batched = _batched(input, 2, "max_pool2d")
+    kernel, stride, padding, dilation = _windows(x, kernel_size, stride, padding, dilation, ceil_mode, "max_pool2d")
+    y, indices = MaxPool2D.apply(
+        x, kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=bool(ceil_mode)
+    )
+    y = _as_was(y, batched)
+    return (y, _as_was(indices, batched)) if return_indices else y
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default.
+
+    The padding's zeros count as elements if `count_include_pad`; `divisor_override` is divided by instead.
+
+    >>> import mydl
+    >>> avg_pool2d(mydl.tensor([[[1.0, 2.0], [4.0, 3.0]]]), 2)
+    tensor([[[2.5000]]])
+    """
+    x, batched = _batched(input, 2, "avg_pool2d")
+    kernel, stride, padding, _ = _windows(x, kernel_size, stride, padding, 1, ceil_mode, "avg_pool2d")
+    if divisor_override is not None and divisor_override == 0:
+        raise ValueError("avg_pool2d: divisor_override must not be 0")
+    y = AvgPool2D.apply(
+        x,
+        kernel=kernel,
+        stride=stride,
+        padding=padding,
+        ceil_mode=bool(ceil_mode),
+        count_include_pad=bool(count_include_pad),
+        divisor_override=divisor_override,
+    )
+    return _as_was(y, batched)
+
+
+def _as_image(x: Any) -> Any:
+    """(…, L) as (…, 1, L)."""
+    return Reshape.apply(x, shape=(*x.shape[:-1], 1, x.shape[-1]))
+
+
+def _as_line(x: Any) -> Any:
+    """(…, 1, L) as (…, L)."""
+    return Reshape.apply(x, shape=(*x.shape[:-2], x.shape[-1]))
+
+
+def _one(value: Any, name: str, what: str, least: int = 0) -> int:
+    return sizes_of(value, 1, name, what, least)[0]
+
+
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
+    """The largest element of each window of (N, C, L) or (C, L); arguments as in `max_pool2d`.
+
+    >>> import mydl
+    >>> max_pool1d(mydl.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
+    tensor([[3., 2.]])
+    """
+    name = "max_pool1d"
+    x, batched = _batched(input, 1, name)
+    kernel = _one(kernel_size, name, "kernel_size", 1)
+    stride = kernel if stride is None or stride == () else _one(stride, name, "stride", 1)
+    padding, dilation = _one(padding, name, "padding"), _one(dilation, name, "dilation", 1)
+    y, indices = max_pool2d(_as_image(x), (1, kernel), (1, stride), (0, padding), (1, dilation), ceil_mode, True)
+    y = _as_was(_as_line(y), batched)
+    return (y, _as_was(_as_line(indices), batched)) if return_indices else y
+
+
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window of (N, C, L) or (C, L); arguments as in `avg_pool2d`.
+
+    >>> import mydl
+    >>> avg_pool1d(mydl.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
+    tensor([[2., 1.]])
+    """
+    name = "avg_pool1d"
+    x, batched = _batched(input, 1, name)
+    kernel = _one(kernel_size, name, "kernel_size", 1)
+    stride = kernel if stride is None or stride == () else _one(stride, name, "stride", 1)
+    padding = _one(padding, name, "padding")
+    y = avg_pool2d(_as_image(x), (1, kernel), (1, stride), (0, padding), ceil_mode, count_include_pad)
+    return _as_was(_as_line(y), batched)
+
+
+def full_average_pool2d(input: Tensor) -> Tensor:
+    """The mean of each plane: (N, C, H, W) -> (N, C).
+
+    >>> import mydl
+    >>> full_average_pool2d(mydl.ones(2, 3, 4, 4)).shape
+    (2, 3)
+    """
+    input = floating(input, "full_average_pool2d")
+    if input.ndim != 4:
+        raise ValueError(f"full_average_pool2d: wanted an input (N, C, H, W), got {describe(input)}")
+    return Mean.apply(input, axis=(2, 3))
+
+
+def _spans(size: int, count: int) -> list[tuple[int, int]]:
+    """(start, end) of `count` windows that cover `size` places: ⌊i size / count⌋ to ⌈(i + 1) size / count⌉."""
+    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
+def _output_sizes(x: Any, output_size: Any, name: str) -> tuple[int, int]:
+    """The wanted (H', W'), None standing for the input's size."""
+    wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    if len(wanted) != 2:
+        raise ValueError(f"{name}: wanted one or two ints or None as output_size, got {output_size!r}")
+    given = tuple(n if size is None else size for n, size in zip(x.shape[2:], wanted))
+    if 0 in x.shape[1:]:
+        raise ValueError(f"{name}: wanted an input without empty dimensions but the batch, got {describe(x)}")
+    return pair(given, name, "output_size")
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """Means over output_size windows that cover (N, C, H, W) or (C, H, W) evenly; None keeps a size.
+
+    Window i of n covers the rows ⌊i H / n⌋ to ⌈(i + 1) H / n⌉ - 1, columns likewise.
+
+    >>> import mydl
+    >>> adaptive_avg_pool2d(mydl.tensor([[[1.0, 2.0, 3.0]]]), (1, 2))
+    tensor([[[1.5000, 2.5000]]])
+    """
+    name = "adaptive_avg_pool2d"
+    x, batched = _batched(input, 2, name)
+    sizes = _output_sizes(x, output_size, name)
+    if sizes == (1, 1):
+        return _as_was(Mean.apply(x, axis=(2, 3), keepdims=True), batched)
+    if all(wanted and size % wanted == 0 for size, wanted in zip(x.shape[2:], sizes)):
+        kernel = tuple(size // wanted for size, wanted in zip(x.shape[2:], sizes))
+        return _as_was(avg_pool2d(x, kernel), batched)
+    rows, columns = (x.xp.asarray(_averaging(size, wanted).astype(x.dtype)) for size, wanted in zip(x.shape[2:], sizes))
+    return _as_was(MatMul.apply(MatMul.apply(rows, x), columns.T), batched)
+
+
+def _averaging(size: int, count: int) -> np.ndarray:
+    """The matrix (count, size) whose rows take the means over the windows of `_spans`."""
+    matrix = np.zeros((count, size))
+    for i, (start, end) in enumerate(_spans(size, count)):
+        matrix[i, start:end] = 1 / (end - start)
+    return matrix
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Tensor:
+    """Largest elements of the windows of `adaptive_avg_pool2d`, with `return_indices` also their flat positions.
+
+    >>> import mydl
+    >>> adaptive_max_pool2d(mydl.tensor([[[1.0, 2.0, 3.0]]]), (1, 2))
+    tensor([[[2., 3.]]])
+    """
+    name = "adaptive_max_pool2d"
+    x, batched = _batched(input, 2, name)
+    (n, c, height, width), sizes = x.shape, _output_sizes(x, output_size, name)
+    # the places of each window, short ones filled up with their first place, which cannot win a second time
+    windows = [
+        [row * width + column for row in range(*rows) for column in range(*columns)]
+        for rows in _spans(height, sizes[0])
+        for columns in _spans(width, sizes[1])
+    ]
+    longest = max(map(len, windows), default=1)
+    places = np.array([w + w[:1] * (longest - len(w)) for w in windows], np.int64).reshape(len(windows), longest)
+    places = x.xp.asarray(places)
+    flat = Reshape.apply(x, shape=(n, c, height * width))
+    best = flat.array[:, :, places].argmax(axis=-1)
+    index = x.xp.take_along_axis(x.xp.broadcast_to(places, (n, c, *places.shape)), best[..., None], -1)[..., 0]
+    y = Reshape.apply(Gather.apply(flat, index=index, axis=2), shape=(n, c, *sizes))
+    y = _as_was(y, batched)
+    if not return_indices:
+        return y
+    return y, _as_was(tensor_of(index.reshape(n, c, *sizes)), batched)
+
+
+def _whole_line(output_size: Any, name: str) -> tuple[int, Any]:
+    """The output size for a line that stands as an image of one row."""
+    size = output_size[0] if isinstance(output_size, (tuple, list)) and len(output_size) == 1 else output_size
+    return 1, size if size is None else _one(size, name, "output_size")
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """Means over output_size windows that cover (N, C, L) or (C, L) evenly.
+
+    >>> import mydl
+    >>> adaptive_avg_pool1d(mydl.tensor([[1.0, 2.0, 3.0]]), 2)
+    tensor([[1.5000, 2.5000]])
+    """
+    x, batched = _batched(input, 1, "adaptive_avg_pool1d")
+    y = adaptive_avg_pool2d(_as_image(x), _whole_line(output_size, "adaptive_avg_pool1d"))
+    return _as_was(_as_line(y), batched)
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Tensor:
+    """Largest elements of the windows of `adaptive_avg_pool1d`.
+
+    >>> import mydl
+    >>> adaptive_max_pool1d(mydl.tensor([[1.0, 2.0, 3.0]]), 2)
+    tensor([[2., 3.]])
+    """
+    x, batched = _batched(input, 1, "adaptive_max_pool1d")
+    y, indices = adaptive_max_pool2d(_as_image(x), _whole_line(output_size, "adaptive_max_pool1d"), True)
+    y = _as_was(_as_line(y), batched)
+    return (y, _as_was(_as_line(indices), batched)) if return_indices else y

@@ -1,0 +1,251 @@
+"""Pooling layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mydl.nn import functional as F
+from mydl.nn.functional.arguments import Sizes
+from mydl.nn.module import NeuralNetwork
+from mydl.tensor import MyTensor
+
+__all__ = [
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d",
+    "FullAveragePool2d", "MaxPool1d", "MaxPool2d",
+]  # fmt: skip
+
+
+class FullAveragePool2d(NeuralNetwork):
+    """The mean of each plane: (N, C, H, W) -> (N, C).
+
+    >>> import mydl
+    >>> FullAveragePool2d()(mydl.ones(2, 3, 4, 4)).shape
+    (2, 3)
+    """
+
+    @staticmethod
+    def forward(input: MyTensor) -> MyTensor:
+        """The planes' means."""
+        return F.full_average_pool2d(input)
+
+
+class _MaxPool(NeuralNetwork):
+    """The constructor that the max poolings share."""
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        dilation: Sizes = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding = padding
+        self.dilation = dilation
+        self.return_indices = return_indices
+        self.ceil_mode = ceil_mode
+
+    def extra_repr(self) -> str:
+        """The options."""
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
+        )
+
+
+class MaxPool2d(_MaxPool):
+    """The largest element of each window of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default.
+
+    With `return_indices` also its flat position in the plane.
+
+    >>> import mydl
+    >>> MaxPool2d(2)(mydl.ones(1, 3, 4, 4)).shape
+    (1, 3, 2, 2)
+    """
+
+    def forward(self, input: MyTensor) -> Any:
+        """The windows' largest elements."""
+        return F.max_pool2d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            self.return_indices,
+        )
+
+
+class MaxPool1d(_MaxPool):
+    """`MaxPool2d` for lines (N, C, L) or (C, L).
+
+    >>> import mydl
+    >>> MaxPool1d(2)(mydl.ones(1, 3, 4)).shape
+    (1, 3, 2)
+    """
+
+    def forward(self, input: MyTensor) -> Any:
+        """The windows' largest elements."""
+        return F.max_pool1d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            self.return_indices,
+        )
+
+
+class AvgPool2d(NeuralNetwork):
+    """The mean of each window of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default.
+
+    The padding's zeros count as elements if `count_include_pad`; `divisor_override` is divided by instead.
+
+    >>> import mydl
+    >>> AvgPool2d(2)(mydl.ones(1, 3, 4, 4)).shape
+    (1, 3, 2, 2)
+    """
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding = padding
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+        self.divisor_override = divisor_override
+
+    def forward(self, input: MyTensor) -> MyTensor:
+        """The windows' means."""
+        return F.avg_pool2d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+            self.divisor_override,
+        )
+
+    def extra_repr(self) -> str:
+        """The options."""
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool1d(NeuralNetwork):
+    """`AvgPool2d` for lines (N, C, L) or (C, L).
+
+    >>> import mydl
+    >>> AvgPool1d(2)(mydl.ones(1, 3, 4)).shape
+    (1, 3, 2)
+    """
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = _single(kernel_size)
+        self.stride = _single(kernel_size if stride is None else stride)
+        self.padding = _single(padding)
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+
+    def forward(self, input: MyTensor) -> MyTensor:
+        """The windows' means."""
+        return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+
+    def extra_repr(self) -> str:
+        """The options."""
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+def _single(value: Sizes) -> tuple[int, ...]:
+    return (value,) if isinstance(value, int) else tuple(value)
+
+
+class _AdaptivePool(NeuralNetwork):
+    """The constructor that the adaptive poolings share."""
+
+    def __init__(self, output_size: Any) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def extra_repr(self) -> str:
+        """The output's size."""
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveAvgPool2d(_AdaptivePool):
+    """Means over windows that cover (N, C, H, W) or (C, H, W) evenly, as many as output_size; None keeps a size.
+
+    >>> import mydl
+    >>> AdaptiveAvgPool2d((1, None))(mydl.ones(1, 3, 4, 5)).shape
+    (1, 3, 1, 5)
+    """
+
+    def forward(self, input: MyTensor) -> MyTensor:
+        """The windows' means."""
+        return F.adaptive_avg_pool2d(input, self.output_size)
+
+
+class AdaptiveAvgPool1d(_AdaptivePool):
+    """`AdaptiveAvgPool2d` for lines (N, C, L) or (C, L).
+
+    >>> import mydl
+    >>> AdaptiveAvgPool1d(2)(mydl.ones(1, 3, 5)).shape
+    (1, 3, 2)
+    """
+
+    def forward(self, input: MyTensor) -> MyTensor:
+        """The windows' means."""
+        return F.adaptive_avg_pool1d(input, self.output_size)
+
+
+class _AdaptiveMaxPool(_AdaptivePool):
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
+        super().__init__(output_size)
+        self.return_indices = return_indices
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """Largest elements over the windows of `AdaptiveAvgPool2d`; with `return_indices` also their flat positions.
+
+    >>> import mydl
+    >>> AdaptiveMaxPool2d(2)(mydl.ones(1, 3, 4, 5)).shape
+    (1, 3, 2, 2)
+    """
+
+    def forward(self, input: MyTensor) -> Any:
+        """The windows' largest elements."""
+        return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """`AdaptiveMaxPool2d` for lines (N, C, L) or (C, L).
+
+    >>> import mydl
+    >>> AdaptiveMaxPool1d(2)(mydl.ones(1, 3, 5)).shape
+    (1, 3, 2)
+    """
+
+    def forward(self, input: MyTensor) -> Any:
+        """The windows' largest elements."""
+        return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)

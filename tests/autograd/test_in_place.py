@@ -1,0 +1,166 @@
+"""Views and changes in place: shared memory, version counters, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+import mydl
+
+
+def leaf(*shape: int) -> mydl.Tensor:
+    """A leaf of normal numbers."""
+    return mydl.randn(*shape, dtype=mydl.float64, requires_grad=True)
+
+
+VIEWS = [
+    "x.view(6)", "x.reshape(3, 2)", "x[0]", "x[:, 1]", "x[..., ::2]", "x.t()", "x.T", "x.permute(1, 0)",
+    "x.unsqueeze(0)", "x.squeeze()", "x.flatten()", "x.expand(4, 2, 3)", "x.narrow(1, 0, 2)", "x.select(0, 1)",
+    "x.diagonal()", "x.split(1)[1]", "x.chunk(2, 1)[0]", "x.unbind(1)[2]", "x.transpose(0, 1)", "x.movedim(0, 1)",
+    "x.detach()", "x.data", "x[None]", "x.ravel()", "x.view_as(x)", "x.unflatten(1, (3, 1))", "x.contiguous()",
+    "list(x)[1]",
+]  # fmt: skip
+COPIES = [
+    "x.clone()", "x[[0, 1]]", "x[x > -9]", "x.t().reshape(6)", "x.t().contiguous()", "x.repeat(1, 1)", "x.flip(0)",
+    "x.roll(1)", "x + 0", "x.index_select(0, mydl.tensor([0]))", "x.diag()", "mydl.cat([x])", "mydl.tensor(x)",
+    "x.tile(1, 1)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", VIEWS)
+def test_views_share_memory(code: str) -> None:
+    x = mydl.zeros(2, 3)
+    view = eval(code, {"x": x, "mydl": mydl})
+    x.fill_(7)
+    assert bool((view == 7).all())
+
+
+@pytest.mark.parametrize("code", COPIES)
+def test_copies_do_not(code: str) -> None:
+    x = mydl.zeros(2, 3)
+    copy = eval(code, {"x": x, "mydl": mydl})
+    x.fill_(7)
+    assert not bool((copy == 7).any())
+
+
+@pytest.mark.parametrize("code", [c for c in VIEWS if "expand" not in c and "detach" not in c and c != "x.data"])
+def test_a_change_of_a_view_reaches_the_base_and_its_graph(code: str) -> None:
+    source = leaf(2, 3)
+    base = source * 1
+    view = eval(code, {"x": base, "mydl": mydl})
+    view.mul_(3)
+    base.sum().backward()
+    changed = mydl.zeros(2, 3)
+    eval(code, {"x": changed, "mydl": mydl}).fill_(1)
+    expected = mydl.where(changed == 1, 3.0, 1.0)
+    assert source.grad.tolist() == expected.tolist()
+
+
+def test_a_change_of_the_base_reaches_the_graph_of_its_views() -> None:
+    source = leaf(4)
+    base = source * 1
+    view = base[:2]
+    base.mul_(5)
+    view.sum().backward()
+    assert source.grad.tolist() == [5.0, 5.0, 0.0, 0.0]
+
+
+def test_reshape_that_copies_is_no_view() -> None:
+    source = leaf(2, 3)
+    base = source * 1
+    copy = base.t().reshape(6)
+    copy.mul_(5)
+    (base.sum() + copy.sum()).backward()
+    assert source.grad.tolist() == [[6.0] * 3] * 2
+
+
+@pytest.mark.parametrize(
+    ("make", "change"),
+    [
+        (lambda w: w * w, lambda w: w.add_(1)),
+        (lambda w: w.exp(), None),
+        (lambda w: w.sin(), lambda w: w[0].zero_()),
+        (lambda w: w @ w, lambda w: w.t().mul_(2)),
+        (lambda w: w**2, lambda w: w.__setitem__(0, 1.0)),
+        (lambda w: w.detach() * w, lambda w: w.detach().add_(1)),
+        (lambda w: mydl.maximum(w, w * 2), lambda w: w.split(1)[0].add_(1)),
+        (lambda w: w.prod(), lambda w: w.unbind(1)[0].add_(1)),
+    ],
+)
+def test_changing_what_backward_needs_is_an_error(make, change) -> None:
+    w = leaf(3, 3) * 1
+    y = make(w)
+    if change is None:
+        y.add_(1)  # a saved output
+    else:
+        change(w)
+    with pytest.raises(RuntimeError, match=r"changed in place|float64"):
+        y.sum().backward()
+
+
+def test_a_saved_output_changed_in_place_is_an_error() -> None:
+    x = leaf(3)
+    y = x.exp()
+    z = y * 1
+    y.add_(1)
+    with pytest.raises(RuntimeError, match=r"Exp: .*\(3,\) float64.*changed in place.*version 1, expected 0"):
+        z.sum().backward()
+
+
+def test_changing_what_backward_does_not_need_is_fine() -> None:
+    x = leaf(3)
+    y = x * 2
+    z = y + 1
+    y.zero_()
+    z.sum().backward()
+    assert x.grad.tolist() == [2.0] * 3
+
+
+def test_leaves_and_their_views_are_not_changed_while_recording() -> None:
+    x = leaf(2, 2)
+    for change in (lambda: x.add_(1), lambda: x[0].zero_(), lambda: x.__setitem__(0, 1.0), lambda: x.view(4).mul_(2)):
+        before = x.tolist()
+        with pytest.raises(RuntimeError, match=r"leaf.*\(.*no_grad"):
+            change()
+        assert x.tolist() == before
+    with mydl.no_grad():
+        x.zero_()
+    assert x.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_results_that_do_not_fit_are_refused() -> None:
+    x = mydl.zeros(2)
+    with pytest.raises(RuntimeError, match=r"\(3, 2\).*\(2,\)"):
+        x.add_(mydl.zeros(3, 2))
+    with pytest.raises(RuntimeError, match=r"float32.*int64"):
+        mydl.zeros(2, dtype=mydl.int64).add_(1.5)
+    with pytest.raises(RuntimeError, match="expanded"):
+        x[:1].expand(3).fill_(1)
+    with pytest.raises(RuntimeError, match=r"copy_: shape \(3,\).*\(2,\)"):
+        x.copy_(mydl.zeros(3))
+
+
+def test_copy_from_a_leaf_keeps_graphs_apart() -> None:
+    x = leaf(2)
+    w = mydl.zeros(2, dtype=mydl.float64)
+    w.copy_(x)
+    w.register_hook(lambda g: g * 100)
+    (w.sum() + x.sum()).backward()
+    assert x.grad.tolist() == [101.0, 101.0]
+
+
+def test_detach_in_place() -> None:
+    y = leaf(2) * 2
+    y.detach_()
+    assert not y.requires_grad
+    assert y.is_leaf
+
+
+def test_data_bypasses_the_version_counter() -> None:
+    x = leaf(2) * 1
+    y = x * x
+    x.data.mul_(1)
+    y.sum().backward()
+    x = leaf(2)
+    x.data = mydl.ones(2, dtype=mydl.float64)
+    assert x.tolist() == [1.0, 1.0]
+    assert x.requires_grad

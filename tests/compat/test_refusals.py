@@ -1,0 +1,263 @@
+"""What PyTorch refuses, mydl refuses, in one line that names the operation and what it got."""
+
+from __future__ import annotations
+
+import pytest
+
+import mydl
+
+torch = pytest.importorskip("torch")
+
+# x is (2, 3) float, v (3,) float, i (2,) int64, b (3,) bool.
+REFUSED = """
+x + m.zeros(2)
+x @ x
+x @ m.zeros(2)
+x @ m.tensor(1.0)
+x @ m.zeros(3, 2, dtype=m.float64)
+m.mm(x, v)
+m.mm(v, x)
+m.bmm(x, x)
+m.mv(x, i)
+m.dot(x, x)
+m.dot(v, m.zeros(2))
+m.outer(x, v)
+m.addmm(v, x, x)
+m.baddbmm(x, x, x)
+m.einsum('ij,jk->ik', x, x)
+m.einsum('ij,jk->ik', x)
+m.einsum('ijk->i', x)
+m.einsum('ij->iij', x)
+m.einsum('ij->k', x)
+m.einsum('i1->i', x)
+m.tensordot(x, x, 1)
+x.reshape(4)
+x.reshape(-1, -1)
+x.reshape(-1, 4)
+x.view(5)
+x.t().view(6)
+m.zeros(0, 2).reshape(-1, 0)
+x.unflatten(1, (2, 2))
+x.permute(0)
+x.permute(0, 0)
+x.permute(0, 2)
+x.transpose(0, 2)
+x.unsqueeze(4)
+x.squeeze(2)
+x.flatten(1, 0)
+x.expand(3)
+x.expand(4, 3)
+v.expand(-1, 2, 3)
+m.broadcast_to(x, (3, 3))
+m.broadcast_tensors(x, m.zeros(2))
+x.movedim((0, 1), (0,))
+x.narrow(1, 2, 3)
+x.narrow(2, 0, 1)
+x.select(0, 5)
+m.zeros(2, 2, 2).t()
+m.cat([x, v])
+m.cat([x, m.zeros(3, 2)])
+m.cat([])
+m.cat([x, x], 2)
+m.cat([m.tensor(1.0)])
+m.stack([x, v])
+m.stack([])
+x.split(0)
+x.split([1, 2])
+x.chunk(0)
+m.tensor(1.0).unbind()
+m.tensor(1.0).split(1)
+x.repeat(2)
+x.repeat(-1, 1)
+x.flip(0, 0)
+x.flip(3)
+x.roll(1, 5)
+x.roll((1, 2), 0)
+x.rot90(1, (0, 0))
+v.rot90()
+m.meshgrid(x, v, indexing='ij')
+m.meshgrid(v, v, indexing='ab')
+x.sum(2)
+x.sum((0, 0))
+x.sum((0, -2))
+x.mean(5)
+i.mean()
+i.var()
+i.std()
+i.norm()
+m.softmax(i, 0)
+m.log_softmax(x, 2)
+x.max(2)
+m.zeros(0).max()
+m.zeros(0).argmax()
+m.zeros(2, 0).max(1)
+m.zeros(2, 0).amax(1)
+m.zeros(0).median(0)
+x.topk(4)
+x.topk(-1)
+x.kthvalue(4)
+x.sort(2)
+x.cumsum(2)
+x.cumsum()
+x.gather(1, v)
+x.gather(1, m.tensor([[3]]))
+x.gather(1, m.tensor([[-1]]))
+x.gather(1, m.tensor([0]))
+x.gather(1, m.zeros(3, 1, dtype=m.int64))
+x.gather(2, m.tensor([[0]]))
+x.index_select(0, m.tensor([2]))
+x.index_select(0, m.tensor([[0]]))
+x.index_select(0, v)
+x.scatter_add(0, m.tensor([[0, 0]]), m.zeros(1, 1))
+x.scatter_add(0, m.tensor([[2]]), x)
+x.scatter_add(1, m.tensor([[0]]), x.double())
+x.scatter(1, m.tensor([[0]]), i)
+x.index_add(0, m.tensor([0]), x)
+x.index_add(1, m.tensor([0]), x)
+x.index_copy(1, m.tensor([0]), x)
+x.masked_fill(v, 0)
+x.masked_fill(b, x)
+x.masked_select(v)
+x.masked_select(m.tensor([True, False]))
+x.masked_scatter(b, m.zeros(1))
+x.take(m.tensor([6]))
+m.take_along_dim(x, m.tensor([0]), 1)
+x[2]
+x[0, 3]
+x[0, 0, 0]
+x[[2]]
+x[m.tensor([0.5])]
+x[m.tensor([True])]
+x[b]
+x['a']
+x[1.0]
+x[::-1]
+x[::0]
+x[0, 1, 2, 3]
+x[[0, 1], [0, 1, 2]]
+x.__setitem__(0, m.zeros(4))
+x.__setitem__([0, 1], m.zeros(3, 3))
+x.__setitem__(5, 0)
+v.tril()
+v.triu()
+m.diag(m.zeros(2, 2, 2))
+m.trace(v)
+m.diagonal(x, 0, 1, 1)
+m.diag_embed(v, 0, 0, 0)
+x.clamp()
+x.div(2, rounding_mode='up')
+m.where(v, x, x)
+m.where(b, x, m.zeros(2))
+b - b
+-b
+b.abs()
+~x
+x & 1
+x | x
+m.tensor([1]) // m.tensor([0])
+m.tensor([1]) % m.tensor([0])
+m.tensor([2]) ** -1
+x.item()
+bool(x)
+float(x)
+int(v)
+len(m.tensor(1))
+list(m.tensor(1))
+[0][x]
+x.add_(m.zeros(3, 2, 3))
+i.add_(0.5)
+i.mul_(v[:2])
+i.div_(2)
+x.copy_(m.zeros(4))
+v.expand(2, 3).add_(1)
+x.requires_grad_().add_(1)
+i.requires_grad_()
+x.requires_grad_().numpy()
+x.backward()
+x.requires_grad_().backward()
+(x.requires_grad_() * 2).requires_grad_(False)
+m.add(i, i, alpha=0.5)
+m.isclose(x, x.double())
+m.allclose(x, i.float())
+m.tensor([[1, 2], [3]])
+m.tensor('a')
+m.tensor([1, 'a'])
+m.tensor(None)
+m.from_numpy([1.0])
+m.zeros(-1)
+m.zeros(2.5)
+m.zeros('a')
+m.full(2.5, 1)
+m.arange(0, 1, -1)
+m.arange(0, 1, 0)
+m.linspace(0, 1, -1)
+m.rand(2, dtype=m.int64)
+m.randint(3, 3, (2,))
+m.randint(5)
+m.bernoulli(m.tensor([1.5]))
+m.bernoulli(m.tensor([1]))
+m.multinomial(m.tensor([0.0, 0.0]), 1)
+m.multinomial(m.tensor([0.5, 0.5]), 3)
+m.multinomial(m.tensor([-1.0, 2.0]), 1)
+m.multinomial(m.zeros(2, 2, 2), 1)
+x.normal_(0, -1)
+x.uniform_(1, 0)
+i.normal_()
+m.bincount(x)
+m.bincount(m.tensor([-1]))
+m.logical_and(x, m.zeros(2))
+x == m.zeros(2)
+x < m.zeros(2)
+x.to('nowhere')
+m.norm(x, dim=3)
+x.norm('abc')
+m.repeat_interleave(x, m.tensor([1, 2]), 1)
+m.repeat_interleave(x, -1)
+m.fliplr(v)
+m.flipud(m.tensor(1.0))
+m.unique(x, dim=3)
+x.view_as(v)
+x.expand_as(v)
+m.amax(x, (0, 0))
+m.hstack([x, v])
+m.vstack([x, m.zeros(2)])
+m.tensor([2**70])
+m.device('gpu')
+m.device('cuda:x')
+m.diff(m.tensor(1.0))
+m.set_default_dtype(m.int64)
+m.autograd.grad(x.sum(), x)
+m.manual_seed('a')
+x.unknown_method()
+m.sum(x, dim='a')
+m.add(x)
+m.exp('a')
+m.exp([1.0])
+m.cat(x, 0, 0)
+m.stack(x, v)
+""".strip().splitlines()
+
+ALLOWED = (ValueError, TypeError, IndexError, RuntimeError, OSError, AttributeError)
+
+
+def arguments(library) -> dict:
+    """The names that the expressions use."""
+    return {
+        "m": library,
+        "x": library.ones(2, 3),
+        "v": library.ones(3),
+        "i": library.tensor([1, 2]),
+        "b": library.tensor([True, False, True]),
+    }
+
+
+@pytest.mark.parametrize("code", REFUSED)
+@pytest.mark.filterwarnings("ignore")
+def test_refused(code: str) -> None:
+    with pytest.raises(Exception):  # noqa: B017 - that PyTorch refuses is what the row is about
+        eval(code, arguments(torch))
+    with pytest.raises(ALLOWED) as caught:
+        eval(code, arguments(mydl))
+    message = str(caught.value)
+    assert message
+    assert len(message.splitlines()) == 1, message

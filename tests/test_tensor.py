@@ -1,0 +1,284 @@
+"""MyTensor: what it is made of, how it prints, where it goes; creation, conversion, random draws, public names."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import mydl
+
+
+def test_dtypes_of_what_tensors_are_made_from() -> None:
+    assert mydl.tensor(1.5).dtype == mydl.float32
+    assert mydl.tensor([1, 2]).dtype == mydl.int64
+    assert mydl.tensor([True]).dtype == mydl.bool
+    assert mydl.tensor(np.ones(2)).dtype == mydl.float64
+    assert mydl.tensor(np.float64(2)).dtype == mydl.float64
+    assert mydl.tensor([1, 2.5]).dtype == mydl.float32
+    assert mydl.tensor([mydl.ones(2), mydl.zeros(2)]).shape == (2, 2)
+    assert mydl.tensor(mydl.ones(2, dtype=mydl.float16)).dtype == mydl.float16
+    mydl.set_default_dtype(mydl.float64)
+    try:
+        assert mydl.tensor(1.5).dtype == mydl.zeros(1).dtype == (mydl.tensor([1]) / 2).dtype == mydl.float64
+        assert mydl.rand(2).dtype == mydl.float64
+    finally:
+        mydl.set_default_dtype(mydl.float32)
+
+
+def test_tensor_copies_and_from_numpy_shares() -> None:
+    source = np.zeros(3)
+    copied, shared = mydl.tensor(source), mydl.from_numpy(source)
+    assert mydl.as_tensor(shared) is shared
+    source[0] = 5
+    assert copied.tolist() == [0.0, 0.0, 0.0]
+    assert shared.tolist() == [5.0, 0.0, 0.0]
+    shared[1] = 7
+    assert source.tolist() == [5.0, 7.0, 0.0]
+    assert mydl.as_tensor(source).numpy() is source
+    assert np.asarray(mydl.ones(2)).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (mydl.tensor(3), "tensor(3)"),
+        (mydl.tensor([1.0, 2.0]), "tensor([1., 2.])"),
+        (mydl.tensor([1.5, -2.25]), "tensor([ 1.5000, -2.2500])"),
+        (mydl.tensor([1e-8, 1.5]), "tensor([1.0000e-08, 1.5000e+00])"),
+        (mydl.tensor([float("nan"), float("inf"), 1.0]), "tensor([nan, inf,  1.])"),
+        (mydl.zeros(0), "tensor([])"),
+        (mydl.zeros(0, 3), "tensor([], size=(0, 3))"),
+        (mydl.ones(2, dtype=mydl.float64), "tensor([1., 1.], dtype=float64)"),
+        (mydl.ones(1, requires_grad=True), "tensor([1.], requires_grad=True)"),
+        (mydl.ones(1, requires_grad=True) * 2, "tensor([2.], grad_fn=<Mul>)"),
+        (mydl.tensor([True, False]), "tensor([ True, False])"),
+        (mydl.tensor([[1, 2], [3, 4]]), "tensor([[1, 2],\n        [3, 4]])"),
+        (mydl.tensor(True), "tensor(True)"),
+    ],
+)
+def test_repr(value: mydl.Tensor, text: str) -> None:
+    assert repr(value) == text
+
+
+def test_long_tensors_print_shortened() -> None:
+    text = repr(mydl.arange(10_000.0))
+    assert "..." in text
+    assert len(text) < 200
+
+
+def test_as_python_numbers() -> None:
+    x = mydl.tensor([[2.5]])
+    assert (x.item(), float(x), int(x), bool(x)) == (2.5, 2.5, 2, True)
+    assert isinstance(mydl.tensor(3).item(), int)
+    assert [10, 20, 30][mydl.tensor(2)] == 30
+    assert f"{mydl.tensor(2.34567):.2f}" == "2.35"
+    assert list(range(mydl.tensor(3))) == [0, 1, 2]
+    assert mydl.arange(6).reshape(2, 3).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_iteration_and_membership() -> None:
+    x = mydl.arange(6).reshape(3, 2)
+    assert len(x) == 3
+    assert [row.tolist() for row in x] == [[0, 1], [2, 3], [4, 5]]
+    a, _, c = x
+    assert c.tolist() == [4, 5]
+    assert 4 in x
+    assert 9 not in x
+    assert len({x, x, a}) == 2  # hashed by identity
+    assert (x == x.clone()).all()
+    assert x != "something else"
+
+
+def test_numpy_operands_on_either_side() -> None:
+    x, a = mydl.ones(2), np.array([1.0, 2.0], np.float32)
+    for result in (a + x, x + a, a * x, np.float32(2) * x, a - x, a / x, a @ x, a > x):
+        assert isinstance(result, mydl.Tensor)
+    assert (a - x).tolist() == [0.0, 1.0]
+
+
+def test_to_and_its_kin() -> None:
+    x = mydl.ones(2)
+    assert x.to(mydl.float32) is x
+    assert x.to("cpu") is x
+    assert x.float() is x
+    assert x.to(mydl.float32, copy=True) is not x
+    assert x.to(mydl.tensor([1])).dtype == mydl.int64
+    assert x.to(device="cpu", dtype=mydl.float64).dtype == mydl.float64
+    assert x.half().dtype == mydl.float16
+    assert x.type() == mydl.float32
+    assert x.type(mydl.int32).dtype == mydl.int32
+    assert x.long().int().bool().double().dtype == mydl.float64
+    assert x.device == mydl.device("cpu") == "cpu"
+    assert not x.is_cuda
+    y = x.clone().requires_grad_()
+    y.double().sum().backward()
+    assert y.grad.dtype == mydl.float32
+
+
+def test_gpu_without_cupy_says_what_to_do() -> None:
+    try:
+        import cupy  # noqa: F401
+    except ImportError:
+        with pytest.raises(RuntimeError, match=r"CuPy is not installed.*pip install cupy-cuda12x"):
+            mydl.ones(1).cuda()
+
+
+def test_numpy_of_a_tensor_in_a_graph() -> None:
+    x = mydl.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="detach"):
+        x.numpy()
+    assert x.detach().numpy().tolist() == [1.0, 1.0]
+    assert x.numpy(force=True) is x.array
+    with mydl.no_grad():
+        assert x.numpy() is x.array
+
+
+def test_deep_copies_are_free_of_graph_and_hooks() -> None:
+    x = mydl.ones(2, requires_grad=True)
+    x.register_hook(lambda g: g * 100)
+    (x * 2).sum().backward()
+    x.note = ["kept"]
+    y = copy.deepcopy(x)
+    assert y.grad.tolist() == [200.0, 200.0]
+    assert y.note == ["kept"]
+    assert y.note is not x.note
+    y.grad.zero_()
+    y.sum().backward()
+    assert y.grad.tolist() == [1.0, 1.0]
+    assert x.grad.tolist() == [200.0, 200.0]
+    with pytest.raises(RuntimeError, match="leaf"):
+        copy.deepcopy(x * 2)
+    parameter = copy.deepcopy(mydl.tensor([1.0]))
+    assert type(parameter) is mydl.Tensor
+
+
+def test_arange_counts_as_pytorch_does() -> None:
+    assert mydl.arange(0, 1, 0.1).shape == (10,)
+    assert mydl.arange(5, 0, -2).tolist() == [5, 3, 1]
+    assert mydl.arange(0.0).shape == (0,)
+    assert mydl.arange(mydl.tensor(3)).tolist() == [0, 1, 2]
+    assert mydl.arange(1, 3, dtype=mydl.float16).dtype == mydl.float16
+
+
+def draws() -> list[list]:
+    """One of every kind of draw."""
+    x = mydl.zeros(50)
+    return [
+        mydl.rand(50).tolist(), mydl.randn(50).tolist(), mydl.randint(0, 9, (50,)).tolist(), mydl.randperm(50).tolist(),
+        x.normal_().tolist(), x.uniform_(-1, 1).tolist(), x.bernoulli_(0.5).tolist(), mydl.rand_like(x).tolist(),
+        mydl.bernoulli(mydl.full((50,), 0.5)).tolist(), mydl.multinomial(mydl.ones(9), 5).tolist(),
+        mydl.normal(0.0, 1.0, (50,)).tolist(), mydl.randn_like(x).tolist(), mydl.randint_like(x, 9).tolist(),
+        x.exponential_().tolist(), x.random_(9).tolist(), mydl.normal(mydl.zeros(50), 2.0).tolist(),
+    ]  # fmt: skip
+
+
+def test_seeds_decide_every_draw() -> None:
+    mydl.manual_seed(3)
+    first = draws()
+    mydl.manual_seed(3)
+    assert draws() == first
+    assert draws() != first
+    generator = mydl.Generator(5)
+    one = mydl.rand(4, generator=generator)
+    state = generator.get_state()
+    two = mydl.rand(4, generator=generator)
+    generator.set_state(state)
+    assert mydl.rand(4, generator=generator).tolist() == two.tolist() != one.tolist()
+    mydl.manual_seed(3)
+    mydl.rand(4, generator=mydl.Generator(1))  # a generator of one's own leaves the default one alone
+    assert draws() == first
+
+
+@pytest.mark.parametrize("dtype", [mydl.float16, mydl.float32, mydl.float64])
+def test_distributions(dtype) -> None:
+    mydl.manual_seed(0)
+    n = 20_000
+    normal = mydl.randn(n, dtype=dtype).double()
+    assert abs(normal.mean()) < 0.03
+    assert abs(normal.std() - 1) < 0.03
+    uniform = mydl.rand(n, dtype=dtype)
+    assert uniform.dtype == dtype
+    assert float(uniform.min()) >= 0
+    assert float(uniform.max()) < 1
+    assert abs(uniform.double().mean() - 0.5) < 0.02
+    shifted = mydl.empty(n, dtype=dtype).normal_(3, 0.5).double()
+    assert abs(shifted.mean() - 3) < 0.02
+    assert abs(shifted.std() - 0.5) < 0.02
+    between = mydl.empty(n, dtype=dtype).uniform_(-2, 6).double()
+    assert abs(between.mean() - 2) < 0.1
+    assert float(between.min()) >= -2
+    assert abs(mydl.empty(n, dtype=dtype).bernoulli_(0.3).double().mean() - 0.3) < 0.02
+    assert abs(mydl.empty(n, dtype=dtype).exponential_(2.0).double().mean() - 0.5) < 0.03
+
+
+def test_discrete_distributions() -> None:
+    mydl.manual_seed(0)
+    assert sorted(mydl.randint(2, 5, (1000,)).unique().tolist()) == [2, 3, 4]
+    assert sorted(mydl.randperm(100).tolist()) == list(range(100))
+    weights = mydl.tensor([[0.0, 1.0, 3.0], [2.0, 0.0, 0.0]])
+    drawn = mydl.multinomial(weights, 4000, replacement=True)
+    assert drawn.shape == (2, 4000)
+    assert abs((drawn[0] == 2).double().mean() - 0.75) < 0.03
+    assert bool((drawn[1] == 0).all())
+    without = mydl.stack([mydl.multinomial(mydl.tensor([1.0, 2.0, 7.0]), 3) for _ in range(500)])
+    assert bool((without.sort(1).values == mydl.arange(3)).all())
+    assert abs((without[:, 0] == 2).double().mean() - 0.7) < 0.06
+    assert mydl.bernoulli(mydl.tensor([0.0, 1.0])).tolist() == [0.0, 1.0]
+
+
+def test_random_filling_is_a_change_in_place() -> None:
+    x = mydl.zeros(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf"):
+        x.normal_()
+    with mydl.no_grad():
+        x.normal_()
+    assert x.requires_grad
+    assert x.is_leaf
+    y = mydl.ones(2, requires_grad=True) * 1
+    z = y * y
+    y.uniform_()
+    with pytest.raises(RuntimeError, match="changed in place"):
+        z.sum().backward()
+
+
+def test_methods_are_the_functions() -> None:
+    for name in ("exp", "sum", "reshape", "gather", "einsum", "softmax", "tril", "clamp"):
+        method = getattr(mydl.Tensor, name, None)
+        assert method is None or method is getattr(mydl, name)
+    assert mydl.Tensor is mydl.MyTensor
+    assert mydl.is_tensor(mydl.ones(1))
+    assert not mydl.is_tensor(np.ones(1))
+
+
+def test_every_in_place_method_writes_into_its_own_memory() -> None:
+    x = mydl.full((2, 2), 0.5)
+    for name in dir(mydl.Tensor):
+        plain = name.removesuffix("_")
+        if name.startswith("_") or plain == name or not hasattr(mydl.Tensor, plain) or name == "requires_grad_":
+            continue
+        if getattr(mydl.Tensor, name).__doc__.startswith(f"`{plain}` in place"):
+            y = x.clone()
+            array = y.array
+            try:
+                result = getattr(y, name)()
+            except TypeError:
+                continue  # more arguments are wanted
+            except (ValueError, RuntimeError):
+                continue
+            assert result is y
+            assert y.array is array
+            assert np.array_equal(y.array, getattr(x, plain)().array.astype(np.float32), equal_nan=True), name
+
+
+@pytest.mark.slow
+def test_import_is_light() -> None:
+    code = (
+        "import sys, mydl; "
+        "print([m for m in ('matplotlib', 'PIL', 'numba', 'cupy', 'torch', 'scipy') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
