@@ -1,0 +1,177 @@
+"""Measure mydl beside PyTorch and JAX on this machine: speed, memory, start-up, data, scaling.
+
+    python -m scripts.benchmark              # everything, some minutes; leave the machine alone meanwhile
+    python -m scripts.benchmark --quick      # small sizes, to see that it works
+    python -m scripts.benchmark --only mlp resnet
+    python -m scripts.benchmark --profile    # where mydl's own time goes
+
+Each library runs in a process of its own and they take turns, a few steps each, so that the ratios hold even
+where the machine's speed drifts. Libraries that are not installed are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import mydl
+from mydl.serialization import atomic_write
+from scripts.benchmark_tools.measure import GROUPS, QUICK, Benchmark, Sizes
+from scripts.benchmark_tools.turns import LIBRARIES, Team
+from scripts.command_line import positive_int, run
+
+VARIANTS = ("pytorch-channels-last", "pytorch-compile")
+
+
+def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="benchmark",
+        description="Measure mydl beside PyTorch and JAX on this machine.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="small sizes: to see that it works, not to quote")
+    add(
+        "--only",
+        nargs="+",
+        choices=tuple(GROUPS),
+        metavar="NAME",
+        help=f"measure these alone: {', '.join(GROUPS)}",
+    )
+    add("--rounds", type=positive_int, metavar="N", help=f"turns of each library ({Sizes.rounds})")
+    add("--threads", type=positive_int, default=mydl.get_num_threads(), metavar="N", help="CPU threads (all)")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (cpu)")
+    add(
+        "--variants",
+        action="store_true",
+        help="also PyTorch with channels_last and fused Adam, and torch.compile",
+    )
+    add(
+        "--out",
+        default="results/benchmark.json",
+        metavar="FILE.json",
+        help="the figures (results/benchmark.json)",
+    )
+    add(
+        "--figure",
+        metavar="FILE.png",
+        help="the picture (figs/benchmark.png of a whole run, else beside the figures)",
+    )
+    add(
+        "--profile",
+        action="store_true",
+        help="print mydl's profile of both models' training steps, and nothing else",
+    )
+    settings = parser.parse_args(argv)
+    if settings.figure is None:
+        whole = not (settings.quick or settings.only)
+        settings.figure = "figs/benchmark.png" if whole else str(Path(settings.out).with_suffix(".png"))
+    return settings
+
+
+def installed(variants: bool) -> list[str]:
+    """The libraries that can be measured here, mydl first."""
+    return [
+        name for name, library in LIBRARIES.items()
+        if importlib.util.find_spec(library.package) and (variants or name not in VARIANTS)
+    ]  # fmt: skip
+
+
+def measure(libraries: list[str], groups: list[str], sizes: Sizes, threads: int, device: str = "cpu") -> dict[str, Any]:
+    """Measure the groups; the whole JSON document.
+
+    It holds what was asked for, the machine, each library's version and configuration, the rate of the
+    machine's matrix product in FLOP/s, and a list of results (see `Benchmark`).
+    """
+    benchmark = Benchmark(libraries, sizes, threads, device)
+    with Team(threads, device) as team:
+        document: dict[str, Any] = {
+            "libraries": libraries,
+            "groups": groups,
+            "sizes": vars(sizes),
+            "threads": threads,
+            "device": device,
+            "machine": describe_machine(),
+            "configurations": benchmark.describe(team),
+            "gemm": benchmark.gemm(team),
+        }
+        results = []
+        for group in groups:
+            print(f"measuring {group} …", file=sys.stderr, flush=True)
+            results += GROUPS[group](benchmark, team)
+        # The machine's best is a limit only if nothing beats it: look again, it may have been busy.
+        return {**document, "gemm": max(document["gemm"], benchmark.gemm(team)), "results": results}
+
+
+def describe_machine() -> dict[str, Any]:
+    machine: dict[str, Any] = {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+    }
+    if hasattr(os, "getloadavg"):
+        machine["load"] = os.getloadavg()[0]
+    return machine
+
+
+def cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def print_profile(settings: argparse.Namespace) -> None:
+    sizes = QUICK if settings.quick else Sizes()
+    with Team(settings.threads, settings.device) as team:
+        for model in ("mlp", "resnet"):
+            options = {"model": model, "batch": sizes.batch, "steps": 5}
+            print(f"{model}, {options['steps']} training steps, batch {sizes.batch}")
+            print(team["mydl"].ask("call", function="profile", options=options)["value"] + "\n")
+
+
+def main(argv: list[str] | None = None) -> None:
+    settings = read_settings(argv)
+    if settings.profile:
+        print_profile(settings)
+        return
+    sizes = QUICK if settings.quick else Sizes()
+    if settings.rounds:
+        sizes = Sizes(**{**vars(sizes), "rounds": settings.rounds})
+    libraries = installed(settings.variants)
+    groups = [name for name in GROUPS if not settings.only or name in settings.only]
+
+    document = measure(libraries, groups, sizes, settings.threads, settings.device)
+    Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(settings.out) as file:
+        file.write((json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+
+    from mydl import plotting
+    from scripts.benchmark_tools.report import figure, report
+
+    machine = document["machine"]
+    print(f"{machine['cpu']}, {settings.threads} threads; {machine['system']}, Python {machine['python']}")
+    for name, found in document["configurations"].items():
+        print(f"{LIBRARIES[name].title}: {found.get('version', found.get('failed'))}")
+    print(document["configurations"]["mydl"].get("configuration", ""))
+    if "pytorch" not in libraries:
+        print("PyTorch is not installed here: there is nothing to compare with (pip install torch)")
+    if machine.get("load", 0) > 0.5:
+        print(f"the machine was busy when this began (load {machine['load']:.1f}): do not trust the figures")
+    print("\n" + report(document) + "\n")
+    Path(settings.figure).parent.mkdir(parents=True, exist_ok=True)
+    plotting.save_figure(figure(document), settings.figure)
+    print(f"wrote {settings.out} and {settings.figure}")
+
+
+if __name__ == "__main__":
+    run(main, "benchmark")

@@ -1,0 +1,219 @@
+"""The stand-in's module `cupy`: NumPy's functions under CuPy's names, with CuPy's parameters and refusals."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tests.strict_cupy import runtime
+from tests.strict_cupy.array import API, ndarray, unwrapped, wrapped
+from tests.strict_cupy.ledger import LEDGER, Ledger
+
+__all__ = ["installed"]
+
+# The host must know how many elements there are, or whether a decomposition went well.
+_WAITING = {
+    "allclose", "argwhere", "bincount", "compress", "extract", "flatnonzero", "histogram", "histogram2d", "histogramdd", "in1d",
+    "intersect1d", "isin", "nonzero", "setdiff1d", "setxor1d", "trim_zeros", "union1d", "unique", "unique_all", "unique_counts",
+    "unique_inverse", "unique_values", "array_repr", "array_str", "array2string",
+}  # fmt: skip
+_LIBRARY = {"matmul", "dot", "tensordot", "einsum", "inner", "outer", "vdot", "convolve", "correlate"}
+_CHECKED = {"cholesky", "cond", "det", "eigh", "eigvalsh", "inv", "lstsq", "matrix_rank", "pinv", "qr", "slogdet", "solve", "svd"}
+_RENAMED = {"newshape": "shape", "obj": "object"}
+_WRAPPING = {"take", "put"}
+
+
+class Ufunc:
+    """An elementwise function; `where=` and the like do not exist."""
+
+    def __init__(self, name: str) -> None:
+        self.name = self.__name__ = name
+        self.numpys = getattr(np, name)
+
+    def __call__(self, *args: Any, out: Any = None, dtype: Any = None, casting: Any = None) -> Any:
+        for arg in args:
+            if not isinstance(arg, (ndarray, np.generic, bool, int, float, complex)):
+                raise TypeError(f"Unsupported type {type(arg)} in cupy.{self.name}")
+        options = {"dtype": dtype, "casting": casting}
+        if out is not None:
+            options["out"] = unwrapped(out)
+        options = {key: value for key, value in options.items() if value is not None}
+        result = self.numpys(*unwrapped(args), **options)
+        return out if out is not None else wrapped(result)
+
+    def at(self, a: ndarray, indices: Any, b: Any = None) -> None:
+        """The operation at `indices`, in place, repeated ones repeatedly; out of range they wrap."""
+        if self.name not in ("add", "subtract", "maximum", "minimum", "bitwise_and", "bitwise_or", "bitwise_xor"):
+            raise NotImplementedError(f"`{self.name}.at` is not supported yet")
+        from tests.strict_cupy.array import _key
+
+        self.numpys.at(a._array, _key(indices, a.shape), unwrapped(b))
+
+    def reduce(self, array: ndarray, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
+        """Over an axis; CuPy has it for sums and products alone."""
+        if self.name not in ("add", "multiply"):
+            raise NotImplementedError(f"`{self.name}.reduce` is not supported yet")
+        return wrapped(self.numpys.reduce(array._array, axis, dtype, unwrapped(out), keepdims), (out,))
+
+
+def _function(name: str, parameters: list[str], numpys: Callable, where: str = "cupy") -> Callable:
+    """NumPy's function with CuPy's parameters."""
+    open_ended = any(p in ("args", "kwargs", "arys", "operands", "arrays_and_dtypes", "xi", "*xi") or p[0] == "*" for p in parameters)
+
+    def function(*args: Any, **options: Any) -> Any:
+        unknown = [option for option in options if option not in parameters]
+        if not open_ended and (unknown or len(args) > len(parameters)):
+            raise TypeError(f"{where}.{name}({', '.join(parameters)}): got {len(args)} by position and {unknown}")
+        if name in _WAITING or where.endswith("linalg") and name in _CHECKED:
+            LEDGER.synchronise(f"{where}.{name}()")
+        if name in _LIBRARY or where.endswith("linalg"):
+            LEDGER.library("cuBLAS")
+            if runtime.machine.missing_library:
+                raise ImportError(runtime.machine.missing_library)
+        sources = (*args, *options.values())
+        args = unwrapped(args)
+        options = {_RENAMED.get(key, key): unwrapped(value) for key, value in options.items()}
+        if name in _WRAPPING:
+            options["mode"] = "wrap"
+        return wrapped(numpys(*args, **options), sources)
+
+    function.__name__ = name
+    return function
+
+
+def _creating(name: str) -> Callable:
+    """zeros, ones, arange and the like: made on the device, from host numbers alone."""
+    return _function(name, API["functions"][name], getattr(np, name))
+
+
+def _array(obj: Any, dtype: Any = None, copy: bool | None = True, order: str = "K", subok: bool = False, ndmin: int = 0) -> ndarray:
+    """A device array from a device array, or a copy of what is on the host."""
+    runtime.machine.require()
+    if isinstance(obj, ndarray):
+        array = np.array(obj._array, dtype=dtype, copy=copy or None, order=order, ndmin=ndmin)
+        return wrapped(array, (obj,))
+    if isinstance(obj, (list, tuple)) and any(isinstance(part, ndarray) for part in obj):
+        return wrapped(np.array(unwrapped(obj), dtype=dtype))
+    array = np.array(obj, dtype=dtype, order=order, ndmin=ndmin)
+    if array.dtype.kind not in "biufc":
+        raise ValueError(f"Unsupported dtype {array.dtype}")
+    LEDGER.upload(array.shape)
+    return wrapped(array)
+
+
+def _asarray(a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None) -> ndarray:
+    return _array(a, dtype, bool(copy), order or "K")
+
+
+def _ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
+    return _array(a, dtype, False, "C", ndmin=1)
+
+
+def _asnumpy(a: Any, stream: Any = None, order: str = "C", out: Any = None, *, blocking: bool = True) -> np.ndarray:
+    return a.get(stream, order, out, blocking) if isinstance(a, ndarray) else np.asarray(a)
+
+
+def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    if x is None and y is None:
+        return condition.nonzero()
+    for arg in (condition, x, y):
+        if not isinstance(arg, (ndarray, np.generic, bool, int, float, complex)):
+            raise TypeError(f"Unsupported type {type(arg)} in cupy.where")
+    return wrapped(np.where(*unwrapped((condition, x, y))))
+
+
+def _take_along_axis(a: ndarray, indices: ndarray, axis: int | None) -> ndarray:
+    size = a.size if axis is None else a.shape[axis]
+    return wrapped(np.take_along_axis(unwrapped(a), unwrapped(indices) % max(size, 1), axis))
+
+
+def _repeat(a: Any, repeats: Any, axis: int | None = None) -> ndarray:
+    return a.repeat(repeats, axis)
+
+
+def _copy(a: ndarray, order: str = "K") -> ndarray:
+    return wrapped(np.array(unwrapped(a), order=order, copy=True))
+
+
+def _as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
+    return wrapped(np.lib.stride_tricks.as_strided(unwrapped(x), shape, strides), (x,))
+
+
+def _array_module(*args: Any) -> Any:
+    return sys.modules["cupy"] if any(isinstance(arg, ndarray) for arg in args) else np
+
+
+class Generator:
+    """CuPy's generator has no normal, shuffle, permutation or choice; mydl draws on the host."""
+
+
+def _build() -> types.ModuleType:
+    """The module `cupy`, with its submodules as attributes."""
+    cupy = types.ModuleType("cupy")
+    cupy.__path__ = []
+    cupy.__version__ = API["version"]
+    for name in API["constants"]:
+        if hasattr(np, name):
+            setattr(cupy, name, getattr(np, name))
+    for name in API["ufuncs"]:
+        numpys = getattr(np, name)
+        setattr(cupy, name, Ufunc(name) if isinstance(numpys, np.ufunc) else _function(name, ["x", "out"], numpys))
+    for name, parameters in API["functions"].items():
+        if hasattr(np, name):
+            setattr(cupy, name, _function(name, parameters, getattr(np, name)))
+    own = {
+        "array": _array, "asarray": _asarray, "asanyarray": _asarray, "ascontiguousarray": _ascontiguousarray,
+        "asnumpy": _asnumpy, "where": _where, "take_along_axis": _take_along_axis, "repeat": _repeat, "copy": _copy,
+        "get_array_module": _array_module, "ndarray": ndarray, "cuda": runtime.cuda_module(),
+        "is_available": runtime.cuda_module().is_available,
+    }  # fmt: skip
+    for name, value in own.items():
+        setattr(cupy, name, value)
+    cupy.linalg = types.ModuleType("cupy.linalg")
+    for name, parameters in API["linalg"].items():
+        if hasattr(np.linalg, name):
+            setattr(cupy.linalg, name, _function(name, parameters, getattr(np.linalg, name), "cupy.linalg"))
+    cupy.lib = types.ModuleType("cupy.lib")
+    cupy.lib.stride_tricks = types.ModuleType("cupy.lib.stride_tricks")
+    cupy.lib.stride_tricks.as_strided = _as_strided
+    cupy.random = types.ModuleType("cupy.random")
+    cupy.random.Generator = Generator
+    pool, pinned = runtime.Pool(), runtime.Pool()
+    cupy.get_default_memory_pool = lambda: pool
+    cupy.get_default_pinned_memory_pool = lambda: pinned
+    return cupy
+
+
+def _erf(x: ndarray) -> ndarray:
+    from math import erf
+
+    return wrapped(np.asarray(np.frompyfunc(erf, 1, 1)(unwrapped(x)), dtype=x.dtype))
+
+
+@contextlib.contextmanager
+def installed() -> Iterator[Ledger]:
+    """Let `import cupy` give the stand-in within the block; yields the ledger, cleared."""
+    cupy = _build()
+    cupyx, scipy, special = (types.ModuleType(name) for name in ("cupyx", "cupyx.scipy", "cupyx.scipy.special"))
+    cupyx.__path__ = scipy.__path__ = []
+    cupyx.scipy, scipy.special, special.erf = scipy, special, _erf
+    modules = {"cupy": cupy, "cupy.cuda": cupy.cuda, "cupy.cuda.runtime": cupy.cuda.runtime, "cupyx": cupyx,
+               "cupyx.scipy": scipy, "cupyx.scipy.special": special}  # fmt: skip
+    runtime.machine.reset()
+    LEDGER.clear()
+    LEDGER.capturing = False
+    before = {name: sys.modules.get(name) for name in modules}
+    sys.modules.update(modules)
+    try:
+        yield LEDGER
+    finally:
+        for name, module in before.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
