@@ -1,10 +1,9 @@
 """mydl: a PyTorch-style deep-learning framework on NumPy and CuPy, small enough to read in an afternoon."""
 
-from mydl import (
-    autograd,
-    blas_core,  # first: it must run before NumPy loads its BLAS
-    nn,
-)
+from mydl import blas_core  # first: it must run before NumPy loads its BLAS
+
+# isort: split
+from mydl import autograd, cuda, nn, onnx
 from mydl.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from mydl.backend import (
     Generator,
@@ -274,6 +273,7 @@ from mydl.inspection import (
     promote_types,
     result_type,
 )
+from mydl.layer_table import summary
 from mydl.profiler import profile
 from mydl.serialization import load, load_metadata, save
 from mydl.tensor import MyTensor, tensor

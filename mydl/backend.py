@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import os
 import sys
 import threading
+import warnings
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +23,7 @@ __all__ = [
     "get_default_dtype",
     "get_num_threads",
     "is_array",
+    "load_cupy",
     "manual_seed",
     "on_device",
     "philox",
@@ -127,20 +130,87 @@ def device_of(array: Any) -> device:
     return device("cuda", int(array.device.id))
 
 
-def _cupy() -> ModuleType:
-    """CuPy, or a RuntimeError in one line that says what is missing and what to do."""
+_checked_cupy: ModuleType | None = None  # the CuPy that `load_cupy` has found to work
+
+
+def load_cupy() -> ModuleType:
+    """CuPy, once it is known to work: installed once, with a driver, a GPU and the CUDA libraries.
+
+    RuntimeError, in one line that says what is missing and what to do, otherwise.
+    """
+    global _checked_cupy
+    loaded = sys.modules.get("cupy")
+    if loaded is not None and loaded is _checked_cupy:
+        return loaded
     try:
-        import cupy
-    except ImportError:
+        with warnings.catch_warnings():  # of several packages, in many lines; here it is one, and an error
+            warnings.filterwarnings("ignore", "[\\s\\S]*CuPy may not function correctly")
+            cupy = importlib.import_module("cupy")
+    except ModuleNotFoundError as error:
+        if error.name != "cupy":
+            raise
         raise RuntimeError(
             "CuPy is not installed. Run: pip install cupy-cuda12x (CUDA 12) or cupy-cuda13x (CUDA 13), not both; "
-            "or use the cpu device (--device cpu)."
+            "or use --device cpu."
         ) from None
-    if not cupy.cuda.is_available():
-        raise RuntimeError(
-            f"CuPy {cupy.__version__} found but no usable NVIDIA GPU or driver. Use the cpu device (--device cpu)."
-        )
+    except ImportError as error:
+        _check_packages()
+        raise RuntimeError(_libraries_missing(error, 12)) from error
+    _check_packages()
+    _check_driver(cupy)
+    _checked_cupy = cupy
     return cupy
+
+
+def _check_packages() -> None:
+    """RuntimeError if several packages brought a module `cupy`: each has overwritten files of the others."""
+    from importlib.metadata import packages_distributions
+
+    packages = sorted(set(packages_distributions().get("cupy", ())))
+    if len(packages) > 1:
+        raise RuntimeError(
+            f"Only one CuPy may be installed, found {' and '.join(packages)}. "
+            f"Run: pip uninstall -y {' '.join(packages)}, then pip install one of them; or use --device cpu."
+        )
+
+
+def _check_driver(cupy: ModuleType) -> None:
+    """RuntimeError if the driver is missing or too old, no GPU is visible, or the CUDA libraries do not load."""
+    runtime = cupy.cuda.runtime
+    driver, built_for = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+    if driver == 0:
+        raise RuntimeError(f"CuPy {cupy.__version__} found but no NVIDIA driver. Use --device cpu.")
+    try:
+        devices = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        if "InsufficientDriver" in str(error):
+            raise RuntimeError(
+                f"NVIDIA driver supports CUDA {_version(driver)}, CuPy was built for {_version(built_for)}. "
+                f"Update the driver or install the CuPy for CUDA {driver // 1000}; or use --device cpu."
+            ) from error
+        if "NoDevice" not in str(error):
+            raise RuntimeError(f"CuPy {cupy.__version__} found, but CUDA refuses: {error}") from error
+        devices = 0
+    if devices == 0:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        raise RuntimeError(f"Driver present but no GPU visible (CUDA_VISIBLE_DEVICES={visible}).")
+    try:  # a wheel without the CUDA libraries fails no sooner than this
+        one = cupy.ones((1, 1), dtype=np.float32)
+        cupy.matmul(one, one)
+    except (ImportError, OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and ".so" not in str(error) and ".dll" not in str(error):
+            raise
+        raise RuntimeError(_libraries_missing(error, built_for // 1000)) from error
+
+
+def _version(number: int) -> str:
+    """12090, as the CUDA runtime says it, is 12.9."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _libraries_missing(error: Exception, cuda: int) -> str:
+    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return f'CUDA libraries missing ({reason}). Run: pip install "cupy-cuda{cuda}x[ctk]".'
 
 
 def on_device(array: Any, where: device | str) -> Any:
@@ -155,8 +225,13 @@ def on_device(array: Any, where: device | str) -> Any:
     where = device(where)
     if where.type == "cpu":
         return array if isinstance(array, np.ndarray) else array_module(array).asnumpy(array)
-    cupy = _cupy()
-    with cupy.cuda.Device(where.index or 0):
+    cupy = load_cupy()
+    if where.index is None:
+        return cupy.asarray(array) if isinstance(array, np.ndarray) else array
+    devices = cupy.cuda.runtime.getDeviceCount()
+    if where.index >= devices:
+        raise RuntimeError(f"device {where}: wanted one of the {devices} visible GPUs, cuda:0 to cuda:{devices - 1}")
+    with cupy.cuda.Device(where.index):
         return cupy.asarray(array)
 
 

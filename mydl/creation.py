@@ -18,43 +18,34 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _sizes(size: tuple, options: dict, name: str) -> tuple:
-    """The shape, given by position or as `size=`."""
-    if "size" in options:
-        size = (options.pop("size"),)
-    if options:
-        raise TypeError(f"{name}: unknown argument {next(iter(options))!r}")
-    return shape_of(size, name)
-
-
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **options: Any) -> MyTensor:
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any) -> MyTensor:
     """Zeros of the given shape.
 
     >>> zeros(2, 3)
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    array = np.zeros(_sizes(size, options, "zeros"), as_dtype(dtype) or get_default_dtype())
+    array = np.zeros(shape_of(size, "zeros", named, "size"), as_dtype(dtype) or get_default_dtype())
     return MyTensor(array, device=device, requires_grad=requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **options: Any) -> MyTensor:
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any) -> MyTensor:
     """Ones of the given shape.
 
     >>> ones(2)
     tensor([1., 1.])
     """
-    array = np.ones(_sizes(size, options, "ones"), as_dtype(dtype) or get_default_dtype())
+    array = np.ones(shape_of(size, "ones", named, "size"), as_dtype(dtype) or get_default_dtype())
     return MyTensor(array, device=device, requires_grad=requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **options: Any) -> MyTensor:
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any) -> MyTensor:
     """A tensor of the given shape, to be filled; what it holds before is left open.
 
     >>> empty(2, 3).shape
     (2, 3)
     """
-    array = np.empty(_sizes(size, options, "empty"), as_dtype(dtype) or get_default_dtype())
+    array = np.empty(shape_of(size, "empty", named, "size"), as_dtype(dtype) or get_default_dtype())
     return MyTensor(array, device=device, requires_grad=requires_grad)
 
 

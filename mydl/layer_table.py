@@ -1,4 +1,4 @@
-"""`summary`: a table of a model's layers, with output shape, parameters, multiply-adds and activation memory of each."""
+"""`summary`: a table of a model's layers, each with its output shape, parameters, multiply-adds and activation memory."""
 
 from __future__ import annotations
 
@@ -113,11 +113,10 @@ def _size(count: int) -> str:
     """Bytes with a unit: 1 kB is 1000 bytes."""
     if count < 1000:
         return f"{count} B" if count else "-"
-    for unit in ("kB", "MB"):
-        count /= 1000
-        if count < 999.95:
-            return f"{count:.1f} {unit}"
-    return f"{count / 1000:.1f} GB"
+    for unit, size in (("kB", 1e3), ("MB", 1e6)):
+        if count < 999.95 * size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count / 1e9:.1f} GB"
 
 
 def summary(model: nn.NeuralNetwork, example: Any) -> LayerTable:
@@ -180,10 +179,8 @@ def summary(model: nn.NeuralNetwork, example: Any) -> LayerTable:
 
 def _inputs(model: nn.NeuralNetwork, example: Any) -> tuple[MyTensor, ...]:
     """The example as tensors, a shape as zeros."""
-    if isinstance(example, (tuple, list)) and not _is_shape(example):
-        parts = tuple(example)
-    else:
-        parts = (example,)
+    several = isinstance(example, (tuple, list)) and not _is_shape(example)
+    parts = tuple(example) if several else (example,)
     first = next((p for p in model.parameters() if p.is_floating_point()), None)
     dtype, device = (get_default_dtype(), None) if first is None else (first.dtype, first.device)
     inputs = []
@@ -209,8 +206,7 @@ class _Watch:
         self.counted: set[MyTensor] = set()  # the parameters that a row has
         # The arrays that own memory which has been counted, or is the caller's; held, so that no id comes twice.
         self.owners = {
-            id(owner): owner
-            for owner in (_owner(t.array) for t in (*inputs, *model.parameters(), *model.buffers()))
+            id(owner): owner for owner in (_owner(t.array) for t in (*inputs, *model.parameters(), *model.buffers()))
         }
 
     def enter(self, module: nn.NeuralNetwork, args: tuple, kwargs: dict) -> None:

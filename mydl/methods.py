@@ -29,7 +29,7 @@ from mydl.functions import (
     trigonometry,
 )
 from mydl.functions.arguments import Number, Tensor
-from mydl.ops import arithmetic as ops
+from mydl.ops.arithmetic import Add, Div, Mul, Pow, Remainder, RoundedDiv, Sub
 from mydl.ops.linalg import MatMul
 
 __all__ = ["Methods"]
@@ -55,46 +55,46 @@ class Methods:
     # Operators -----------------------------------------------------------------------------------------------
 
     def __add__(self, other: Tensor | Number) -> Tensor:
-        return ops.Add.apply(self, other)
+        return Add.apply(self, other)
 
     def __radd__(self, other: Tensor | Number) -> Tensor:
-        return ops.Add.apply(self, other)
+        return Add.apply(self, other)
 
     def __sub__(self, other: Tensor | Number) -> Tensor:
-        return ops.Sub.apply(self, other)
+        return Sub.apply(self, other)
 
     def __rsub__(self, other: Tensor | Number) -> Tensor:
-        return ops.Sub.apply(other, self)
+        return Sub.apply(other, self)
 
     def __mul__(self, other: Tensor | Number) -> Tensor:
-        return ops.Mul.apply(self, other)
+        return Mul.apply(self, other)
 
     def __rmul__(self, other: Tensor | Number) -> Tensor:
-        return ops.Mul.apply(self, other)
+        return Mul.apply(self, other)
 
     def __truediv__(self, other: Tensor | Number) -> Tensor:
-        return ops.Div.apply(self, other)
+        return Div.apply(self, other)
 
     def __rtruediv__(self, other: Tensor | Number) -> Tensor:
-        return ops.Div.apply(other, self)
+        return Div.apply(other, self)
 
     def __pow__(self, other: Tensor | Number) -> Tensor:
-        return ops.Pow.apply(self, other)
+        return Pow.apply(self, other)
 
     def __rpow__(self, other: Tensor | Number) -> Tensor:
-        return ops.Pow.apply(other, self)
+        return Pow.apply(other, self)
 
     def __mod__(self, other: Tensor | Number) -> Tensor:
-        return ops.Remainder.apply(self, other)
+        return Remainder.apply(self, other)
 
     def __rmod__(self, other: Tensor | Number) -> Tensor:
-        return ops.Remainder.apply(other, self)
+        return Remainder.apply(other, self)
 
     def __floordiv__(self, other: Tensor | Number) -> Tensor:
         return arithmetic.floor_divide(self, other)
 
     def __rfloordiv__(self, other: Tensor | Number) -> Tensor:
-        return ops.RoundedDiv.apply(other, self, mode="floor").detach()
+        return RoundedDiv.apply(other, self, mode="floor").detach()
 
     def __matmul__(self, other: Tensor | Number) -> Tensor:
         return MatMul.apply(self, other)

@@ -14,16 +14,14 @@ from mydl.autograd.engine import Variable
 from mydl.autograd.modes import mode
 from mydl.autograd.op import alike, bind, tensor_of
 from mydl.backend import array_module, device, device_of, get_default_dtype, on_device, to_host
-from mydl.functions.arguments import shape_of
+from mydl.functions.arguments import note_range, shape_of
 from mydl.functions.conversion import as_array, as_dtype, read_to
 from mydl.functions.joining import unbind
-from mydl.functions.shape import expand
 from mydl.methods import Methods
 from mydl.ops import recorded
-from mydl.ops.elementwise import Clone
-from mydl.ops.indexing import PutView
 from mydl.ops.shape import Permute
 from mydl.printing import text_of
+from mydl.views import Shared
 
 __all__ = ["HookHandle", "MyTensor", "Parameter", "read_to", "tensor"]
 
@@ -38,6 +36,7 @@ _NOT_COPIED = frozenset(
         "_version",
         "_node",
         "_base",
+        "_range",
         "_views",
         "_seen",
         "_slot",
@@ -48,7 +47,7 @@ _NOT_COPIED = frozenset(
 )
 
 
-class MyTensor(Methods, Variable):
+class MyTensor(Methods, Shared):
     """An array that remembers how it was computed.
 
     `MyTensor(data)` shares the memory of an array and keeps its dtype; Python floats become the default dtype,
@@ -64,8 +63,7 @@ class MyTensor(Methods, Variable):
     # NumPy arrays leave `array * tensor` to the tensor's operators.
     __array_ufunc__ = None
 
-    _views: tuple = ()  # for a view: the view ops, with their options, that lead from the base to it
-    _seen = 0  # for a view: the version at which its node was made
+    _range: Any = None  # of integers on a GPU, (version, smallest, largest); see integer_range
     _slot: Any = None  # its place in an optimizer's flat buffers, a mydl.optim.flat.Slot
     _buffer_taken = False  # this backward pass writes straight into _grad_buffer
     _buffer_references = 0  # how many references to _grad_buffer there are while nobody else holds it
@@ -74,6 +72,8 @@ class MyTensor(Methods, Variable):
         array = as_array(data, dtype)
         self.array = array if device is None else on_device(array, device)
         self._version = [0]
+        if device is not None:
+            note_range(self, array)
         if requires_grad:
             self.requires_grad = True
 
@@ -221,6 +221,7 @@ class MyTensor(Methods, Variable):
     @data.setter
     def data(self, value: Any) -> None:
         self.array = value.array if isinstance(value, Variable) else as_array(value, None)
+        self._range = None
 
     def type(self, dtype: Any = None) -> Any:
         """In `dtype`; without an argument, the dtype itself."""
@@ -236,7 +237,7 @@ class MyTensor(Methods, Variable):
 
     def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> MyTensor:
         """A tensor with a copy of `data`, in this one's dtype and on its device by default."""
-        array = np.array(as_array(data, as_dtype(dtype) or self.dtype))
+        array = as_array(data, as_dtype(dtype) or self.dtype).copy()
         return MyTensor(array, device=device or self.device, requires_grad=requires_grad)
 
     def new_full(
@@ -254,15 +255,18 @@ class MyTensor(Methods, Variable):
 
     def new_zeros(self, *size: Any, **options: Any) -> MyTensor:
         """Zeros of shape `size`, in this one's dtype and on its device by default."""
-        return self.new_full(shape_of(size, "new_zeros"), 0, **options)
+        named = {"size": options.pop("size")} if "size" in options else None
+        return self.new_full(shape_of(size, "new_zeros", named, "size"), 0, **options)
 
     def new_ones(self, *size: Any, **options: Any) -> MyTensor:
         """Ones of shape `size`, in this one's dtype and on its device by default."""
-        return self.new_full(shape_of(size, "new_ones"), 1, **options)
+        named = {"size": options.pop("size")} if "size" in options else None
+        return self.new_full(shape_of(size, "new_ones", named, "size"), 1, **options)
 
     def new_empty(self, *size: Any, **options: Any) -> MyTensor:
         """A tensor of shape `size` to be filled (zeros for now), in this one's dtype and on its device by default."""
-        return self.new_full(shape_of(size, "new_empty"), 0, **options)
+        named = {"size": options.pop("size")} if "size" in options else None
+        return self.new_full(shape_of(size, "new_empty", named, "size"), 0, **options)
 
     def __deepcopy__(self, memo: dict) -> MyTensor:
         if self._node is not None:
@@ -419,107 +423,6 @@ class MyTensor(Methods, Variable):
 
     retains_grad = False
 
-    # In place ------------------------------------------------------------------------------------------------
-
-    def _show(self, source: MyTensor, op: Any, options: dict) -> None:
-        """Make this tensor a view of `source`, sharing its version; Op.apply calls this."""
-        self._version = source._version
-        if mode.grad or source.vertex() is None:
-            self._base = source if source._base is None else source._base
-            self._views = (*source._views, (op, options))
-            self._seen = self._version[0]
-
-    def _current_node(self) -> Any:
-        """A view's node, made anew after its base has been changed in place."""
-        if self._seen != self._version[0] and mode.grad and self._base.vertex() is not None:
-            fresh = self._base
-            for op, options in self._views:
-                fresh = op.apply(fresh, **options)
-            self._node = fresh._node
-            self._seen = self._version[0]
-        return self._node
-
-    def _snapshot(self) -> MyTensor:
-        """This tensor's value and place in the graph as they are before a change in place."""
-        if not mode.grad:
-            return self
-        before = tensor_of(self.array.copy())
-        vertex = self.vertex()
-        if vertex is not None and vertex is not self:
-            before._node = vertex
-        return before
-
-    def _become(self, result: MyTensor) -> MyTensor:
-        """Take `result`'s value into this tensor's memory and its place in the graph; returns the tensor itself."""
-        if mode.grad:
-            base = self if self._base is None else self._base
-            if base._node is None and base._requires_grad:
-                what = "a leaf tensor" if base is self else "a view of a leaf tensor"
-                raise RuntimeError(
-                    f"in-place: {what} of shape {self.shape} that requires a gradient cannot be changed in place while "
-                    "recording; do it under mydl.no_grad(), or on a clone"
-                )
-        if result.shape != self.shape:
-            raise RuntimeError(
-                f"in-place: a result of shape {result.shape} does not fit a tensor of shape {self.shape}"
-            )
-        if result.dtype != self.dtype:
-            if _category(result.dtype) > _category(self.dtype):
-                raise RuntimeError(f"in-place: a {result.dtype} result cannot be stored in a {self.dtype} tensor")
-            result = result.to(self.dtype)
-        was_recorded = mode.grad and self.vertex() is not None
-        before = self._base._snapshot_node() if was_recorded and self._base is not None else None
-        if self._base is not None and not getattr(self.array.flags, "writeable", True):
-            raise RuntimeError(
-                f"in-place: elements of an expanded tensor of shape {self.shape} share memory; clone it first"
-            )
-        self.array[...] = result.array
-        self._version[0] += 1
-        if not mode.grad or not (was_recorded or result.requires_grad):
-            return self
-        if self._base is None:
-            # What is overwritten by constants stays in the graph, with a gradient of 0, as in PyTorch.
-            kept = result if result.requires_grad else PutView.apply(self._snapshot_node(), result, views=())
-            self._node = kept.grad_fn
-            return self
-        base = self._base
-        if before is None:
-            before = base._snapshot_node()
-        base._node = PutView.apply(before, result, views=self._views)._node
-        self._seen = -1
-        self._current_node()
-        return self
-
-    def _snapshot_node(self) -> MyTensor:
-        """This tensor's memory and place in the graph, as a tensor of its own."""
-        same = tensor_of(self.array)
-        same._node = self._node
-        return same
-
-    def copy_(self, source: Any) -> MyTensor:
-        """Take another tensor's elements, broadcast and cast to this one; returns the tensor itself."""
-        source = source if isinstance(source, Variable) else tensor_of(as_array(source, self.dtype))
-        if source.device != self.device:
-            source = tensor_of(on_device(source.array, self.device))
-        if source.dtype != self.dtype:
-            source = source.to(self.dtype)
-        if source.shape != self.shape:
-            try:
-                source = expand(source, self.shape)
-            except RuntimeError:
-                raise RuntimeError(f"copy_: shape {source.shape} does not broadcast to {self.shape}") from None
-        if mode.grad and source.requires_grad:
-            source = Clone.apply(source)  # this tensor's own place in the graph, apart from the source's
-        return self._become(source)
-
-    def fill_(self, value: Any) -> MyTensor:
-        """Set every element to `value`; returns the tensor itself."""
-        return self.copy_(value)
-
-    def zero_(self) -> MyTensor:
-        """Set every element to 0; returns the tensor itself."""
-        return self.copy_(0)
-
 
 class HookHandle:
     """Takes a hook away again."""
@@ -555,10 +458,6 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     """
     array = as_array(data, None if dtype is None else np.dtype(dtype))
     return MyTensor(array.copy(), device=device, requires_grad=requires_grad)
-
-
-def _category(dtype: np.dtype) -> int:
-    return "biufc".index(dtype.kind) if dtype.kind != "u" else 1
 
 
 bind(MyTensor, recorded)

@@ -21,20 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import mydl
+from mydl import plotting
 from mydl.serialization import atomic_write
 from scripts.benchmark_tools.measure import GROUPS, QUICK, Benchmark, Sizes
+from scripts.benchmark_tools.report import figure, report
 from scripts.benchmark_tools.turns import LIBRARIES, Team
-from scripts.command_line import positive_int, run
+from scripts.command_line import CommandLine, positive_int, run
 
 VARIANTS = ("pytorch-channels-last", "pytorch-compile")
 
 
 def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="benchmark",
-        description="Measure mydl beside PyTorch and JAX on this machine.",
-        allow_abbrev=False,
-    )
+    parser = CommandLine("benchmark", "Measure mydl beside PyTorch and JAX on this machine.")
     add = parser.add_argument
     add("--quick", action="store_true", help="small sizes: to see that it works, not to quote")
     add(
@@ -45,8 +43,8 @@ def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
         help=f"measure these alone: {', '.join(GROUPS)}",
     )
     add("--rounds", type=positive_int, metavar="N", help=f"turns of each library ({Sizes.rounds})")
-    add("--threads", type=positive_int, default=mydl.get_num_threads(), metavar="N", help="CPU threads (all)")
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (cpu)")
+    add("--threads", type=positive_int, default=mydl.get_num_threads(), metavar="N", help="CPU threads")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute")
     add(
         "--variants",
         action="store_true",
@@ -56,7 +54,7 @@ def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
         "--out",
         default="results/benchmark.json",
         metavar="FILE.json",
-        help="the figures (results/benchmark.json)",
+        help="the figures",
     )
     add(
         "--figure",
@@ -101,7 +99,7 @@ def measure(libraries: list[str], groups: list[str], sizes: Sizes, threads: int,
             "configurations": benchmark.describe(team),
             "gemm": benchmark.gemm(team),
         }
-        results = []
+        results: list[dict[str, Any]] = []
         for group in groups:
             print(f"measuring {group} …", file=sys.stderr, flush=True)
             results += GROUPS[group](benchmark, team)
@@ -155,8 +153,9 @@ def main(argv: list[str] | None = None) -> None:
     with atomic_write(settings.out) as file:
         file.write((json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
 
-    from mydl import plotting
-    from scripts.benchmark_tools.report import figure, report
+    # Everything is on disk before the first line goes to a reader that may not wait for the last.
+    Path(settings.figure).parent.mkdir(parents=True, exist_ok=True)
+    plotting.save_figure(figure(document), settings.figure)
 
     machine = document["machine"]
     print(f"{machine['cpu']}, {settings.threads} threads; {machine['system']}, Python {machine['python']}")
@@ -167,9 +166,8 @@ def main(argv: list[str] | None = None) -> None:
         print("PyTorch is not installed here: there is nothing to compare with (pip install torch)")
     if machine.get("load", 0) > 0.5:
         print(f"the machine was busy when this began (load {machine['load']:.1f}): do not trust the figures")
-    print("\n" + report(document) + "\n")
-    Path(settings.figure).parent.mkdir(parents=True, exist_ok=True)
-    plotting.save_figure(figure(document), settings.figure)
+    print("\nMLP 784-600-100-10, dropout 0.3; ResNet 16/32/64 on 1×28×28; float32, Adam\n")
+    print(report(document) + "\n")
     print(f"wrote {settings.out} and {settings.figure}")
 
 

@@ -35,7 +35,7 @@ class CommandLine(argparse.ArgumentParser):
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:  # type: ignore[override]
         """As argparse has it; the help, which is asked for, goes on with the default where there is one."""
-        if options.get("default") not in (None, argparse.SUPPRESS):
+        if options.get("default") not in (None, "", argparse.SUPPRESS):
             options["help"] += " (%(default)s)"
         return super().add_argument(*names, **options)
 

@@ -8,13 +8,12 @@ Where a signature says less than PyTorch's, the rest is not supported and raises
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import inspect
 import types
 from typing import Any
 
-from scripts.command_line import run
+from scripts.command_line import CommandLine, run
 
 # mydl's module, and the one that a PyTorch file imports instead of it.
 MODULES = {
@@ -75,15 +74,13 @@ def surface() -> dict[str, list[str]]:
         sections[f"{ours} ({theirs})"] = [_entry(name, value) for name, value in entries.items()]
     from mydl import MyTensor
 
-    methods = {
-        name: inspect.getattr_static(MyTensor, name) for name in dir(MyTensor) if not name.startswith("_")
-    }
+    methods = {name: inspect.getattr_static(MyTensor, name) for name in dir(MyTensor) if not name.startswith("_")}
     sections["mydl.MyTensor (torch.Tensor)"] = [_entry(name, value) for name, value in methods.items()]
     return sections
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="compat", description="What mydl supports of PyTorch's names.")
+    parser = CommandLine("compat", "What mydl supports of PyTorch's names.")
     parser.add_argument("word", nargs="?", default="", help="print only the lines that contain it")
     word = parser.parse_args(argv).word.lower()
     for title, entries in surface().items():

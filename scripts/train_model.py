@@ -198,8 +198,8 @@ def main(argv: list[str] | None = None) -> None:
     }
     write_json(folder / "config.json", config)
     history = History(folder / "history.csv")
-    images = f"{len(train_set):,} images to train on, {len(val_set):,} to validate on"
-    print(f"{settings.model}, {parameters:,} parameters; {images}")
+    sizes = f"{len(train_set):,} images to train on, {len(val_set):,} to validate on"
+    print(f"{settings.model}, {parameters:,} parameters; {sizes}")
 
     best = -1.0
     for epoch in range(1, settings.epochs + 1):

@@ -25,7 +25,7 @@ FLOORS = [
     {"mydl.kernels", "mydl.autograd"},
     {"mydl.ops"},
     {"mydl.functions", "mydl.printing"},
-    {"mydl.methods"},
+    {"mydl.methods", "mydl.views"},
     {"mydl.tensor"},
     {"mydl.creation", "mydl.configuration", "mydl.inspection"},
     {"mydl.serialization"},

@@ -151,6 +151,10 @@ def test_recorded_rules_are_not_counted_twice():
         mydl.autograd.grad((x @ x).sum(), x, create_graph=True)
     products = [(event.phase, event.flops) for event in p.events if event.flops]
     assert products == [("forward", 128), ("backward", 128), ("backward", 128)]
+    with profile() as p:
+        mydl.autograd.grad(Nap.apply(x).sum(), x, create_graph=True)
+    naps = [event.phase for event in p.events if event.name == "Nap"]
+    assert naps == ["forward", "backward", "backward"], "the rule, and once the nap that it calls"
 
 
 # What it leaves behind --------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
 import sys
 
@@ -280,5 +281,17 @@ def test_import_is_light() -> None:
         "import sys, mydl; "
         "print([m for m in ('matplotlib', 'PIL', 'numba', 'cupy', 'torch', 'scipy') if m in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
+    assert in_a_new_process(code) == "[]"
+
+
+@pytest.mark.slow
+def test_the_blas_core_is_chosen_before_numpy_loads() -> None:
+    status = in_a_new_process("import mydl; print(mydl.blas_core.STATUS)")
+    assert "imported before" not in status
+
+
+def in_a_new_process(code: str) -> str:
+    """What a fresh interpreter prints, its environment free of a BLAS core."""
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()

@@ -90,6 +90,8 @@ def sum_to_shape(grad: Any, shape: tuple) -> Any:
     >>> sum_to_shape(np.ones((4, 3)), (3,))
     array([4., 4., 4.])
     """
+    if grad.dtype == np.float16:  # summed in float32 and rounded once
+        return sum_to_shape(grad.astype(np.float32), shape).astype(np.float16)
     extra = len(grad.shape) - len(shape)
     if extra > 0:
         grad = grad.sum(tuple(range(extra)))

@@ -146,9 +146,10 @@ class Op:
     def apply(cls, *inputs: Any, **options: Any) -> Any:
         """Run the operation on tensors (and constants), and record it if an input wants a gradient."""
         given = inputs
-        if cls.prepare is not None:
+        prepare = cls.prepare
+        if prepare is not None:
             try:
-                inputs = cls.prepare(inputs)
+                inputs = prepare(inputs)
             except (ValueError, TypeError, IndexError) as error:
                 raise _explained(cls, error, given) from error
         ctx = cls()
@@ -329,13 +330,22 @@ def check_gradients(name: str, parts: tuple, trace: str | None) -> None:
 
 
 def _common_module(cls: type[Op], arrays: list) -> Any:
-    """NumPy or CuPy, by the arrays; arrays of both in one operation are an error."""
-    modules = [array_module(a) for a in arrays if hasattr(a, "dtype") and not isinstance(a, np.generic)]
+    """NumPy or CuPy, by the arrays; arrays of both, or of a GPU that is not the current one, are an error."""
+    arrays = [a for a in arrays if hasattr(a, "dtype") and not isinstance(a, np.generic)]
+    modules = [array_module(a) for a in arrays]
     if any(module is not modules[0] for module in modules):
         raise RuntimeError(
             f"{cls.name()}: its inputs are on different devices ({', '.join(m.__name__ for m in modules)} arrays); "
             "move them to one with .to(device)"
         )
+    if modules and modules[0] is not np:
+        current = modules[0].cuda.runtime.getDevice()
+        for array in arrays:
+            if array.device.id != current:
+                raise RuntimeError(
+                    f"{cls.name()}: an input is on cuda:{array.device.id} and the current GPU is cuda:{current}; "
+                    f"call mydl.cuda.set_device({array.device.id}) first, or move the input"
+                )
     return modules[0] if modules else np
 
 
@@ -344,6 +354,7 @@ def _explained(cls: type[Op], error: Exception, inputs: tuple) -> Exception:
     text = str(error)
     if text.startswith(f"{cls.name()}:"):
         return error
+    _common_module(cls, [value.array if isinstance(value, Variable) else value for value in inputs])
     kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
     got = ", ".join(describe(value) for value in inputs)
     return kind(f"{cls.name()}: {text} (got {got})")

@@ -12,8 +12,8 @@ from mydl.autograd.op import tensor_of
 from mydl.backend import is_array
 
 __all__ = [
-    "Number", "Tensor", "as_tensor_operand", "axes_of", "axis_of", "require_floating", "require_numbers",
-    "require_tensor", "shape_of",
+    "Number", "Tensor", "as_tensor_operand", "axes_of", "axis_of", "integer_range", "note_range",
+    "require_floating", "require_numbers", "require_tensor", "shape_of",
 ]  # fmt: skip
 
 # What signatures call a MyTensor: the functions stand below the class, whose methods they become.
@@ -89,12 +89,16 @@ def axes_of(dim: Any, ndim: int, name: str) -> Any:
     return axes if ndim and axes else None
 
 
-def shape_of(sizes: tuple, name: str) -> tuple:
-    """A shape given as separate ints or as one sequence.
+def shape_of(sizes: tuple, name: str, named: dict | None = None, keyword: str = "") -> tuple:
+    """Sizes or dims given as separate ints, as one sequence, or under PyTorch's name for them.
 
-    >>> shape_of((2, 3), "view"), shape_of(((2, 3),), "view")
-    ((2, 3), (2, 3))
+    >>> shape_of((2, 3), "view"), shape_of(((2, 3),), "view"), shape_of((), "view", {"size": (2, 3)}, "size")
+    ((2, 3), (2, 3), (2, 3))
     """
+    if named:
+        if sizes or set(named) != {keyword}:
+            raise TypeError(f"{name}: unexpected keyword argument {next(k for k in named if sizes or k != keyword)!r}")
+        sizes = (named[keyword],)
     if len(sizes) == 1 and isinstance(sizes[0], (Sequence, np.ndarray)):
         sizes = tuple(sizes[0])
     if any(isinstance(size, Variable) for size in sizes):
@@ -103,3 +107,26 @@ def shape_of(sizes: tuple, name: str) -> tuple:
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
             raise TypeError(f"{name}: wanted ints as sizes, got {size!r}")
     return tuple(int(size) for size in sizes)
+
+
+def note_range(tensor: Any, source: Any) -> None:
+    """Note what `source`, the array that a tensor on a GPU was copied from, says of its range; see `integer_range`."""
+    if isinstance(source, np.ndarray) and source.dtype.kind in "iu" and source.size and tensor.array is not source:
+        tensor._range = (tensor._version[0], int(source.min()), int(source.max()))
+
+
+def integer_range(tensor: Any) -> tuple[int, int]:
+    """(smallest, largest) element of an integer tensor that is not empty.
+
+    Indices on a GPU must be checked, because CuPy lets those out of range wrap round, and looking at them would make
+    the host wait for the GPU. So the range of integers is noted when they are copied there, and holds until the
+    tensor is changed in place. Otherwise this waits.
+
+    >>> import mydl
+    >>> integer_range(mydl.tensor([3, 1, 4]))
+    (1, 4)
+    """
+    known = tensor._range
+    if known is not None and known[0] == tensor._version[0]:
+        return known[1:]
+    return int(tensor.array.min()), int(tensor.array.max())

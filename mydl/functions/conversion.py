@@ -8,7 +8,7 @@ import numpy as np
 
 from mydl.autograd.engine import Variable
 from mydl.backend import device, get_default_dtype, is_array
-from mydl.functions.arguments import Tensor
+from mydl.functions.arguments import Tensor, note_range
 from mydl.ops.casting import Cast, Move
 from mydl.ops.elementwise import Clone
 
@@ -112,7 +112,9 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     if dtype is not None and result.dtype != dtype:
         result = Cast.apply(result, dtype=dtype)
     if where is not None and not (where.type == result.device.type and where.index in (None, result.device.index)):
+        source = result.array
         result = Move.apply(result, where=where)
+        note_range(result, source)
     return Clone.apply(self) if copy and result is self else result
 
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from mydl.autograd.engine import Variable
 from mydl.autograd.modes import mode
-from mydl.backend import is_array, to_host
-from mydl.functions.arguments import as_tensor_operand
+from mydl.autograd.op import tensor_of
+from mydl.backend import device_of, is_array, on_device
+from mydl.functions.arguments import as_tensor_operand, integer_range
 from mydl.ops.indexing import Put, Slice, Take
 
 __all__ = ["get_item", "set_item"]
@@ -45,9 +46,11 @@ def _read_part(part: Any) -> Any:
     return int(part) if part.ndim == 0 and part.dtype.kind in "iu" else part
 
 
-def read_key(key: Any, shape: tuple) -> tuple[tuple, tuple]:
+def read_key(key: Any, array: Any) -> tuple[tuple, tuple]:
     """(a key of ints, slices, None and ..., a key of index arrays for what that one gives, () if there are none)."""
-    parts = [_read_part(part) for part in (key if isinstance(key, tuple) else (key,))]
+    shape = array.shape
+    key = key if isinstance(key, tuple) else (key,)
+    parts = [_read_part(part) for part in key]
     if not any(is_array(part) for part in parts):
         return tuple(parts), ()
     used = sum(_dimensions(part) for part in parts)
@@ -56,11 +59,11 @@ def read_key(key: Any, shape: tuple) -> tuple[tuple, tuple]:
     basic: list[Any] = []
     arrays: list[Any] = []
     axis = 0  # of the tensor, at the part being read
-    for part in parts:
+    for given, part in zip(key, parts):
         if is_array(part):
             taken = _dimensions(part)
             basic.extend([slice(None)] * taken if part.ndim else [None])  # a 0-d mask adds a dimension
-            _check(part, shape, axis)
+            part = _checked(given, part, array, axis)
             arrays.append(part if part.ndim else part.reshape(1))
             axis += taken
         elif part is Ellipsis:
@@ -83,15 +86,19 @@ def _dimensions(part: Any) -> int:
     return part.ndim if is_array(part) and part.dtype == bool else 1
 
 
-def _check(part: Any, shape: tuple, axis: int) -> None:
-    """A mask must fit; an index must be in range, which CuPy would not notice."""
+def _checked(given: Any, part: Any, array: Any, axis: int) -> Any:
+    """An index or mask where `array` is. A mask must fit; an index must be in range, which CuPy would not notice."""
+    shape, on_host = array.shape, isinstance(array, np.ndarray)
     if part.dtype == bool:
         if part.shape != shape[axis : axis + part.ndim]:
             raise IndexError(f"a mask of shape {part.shape} does not fit shape {shape} at dimension {axis}")
-    elif part.size and not isinstance(part, np.ndarray):
-        host = to_host(part)
-        if host.min() < -shape[axis] or host.max() >= shape[axis]:
+    elif part.size and not on_host:
+        low, high = integer_range(given if isinstance(given, Variable) else tensor_of(part))
+        if low < -shape[axis] or high >= shape[axis]:
             raise IndexError(f"an index is out of range for dimension {axis} of shape {shape}")
+    if on_host and not isinstance(part, np.ndarray):
+        raise RuntimeError(f"an index tensor on {device_of(part)} for a tensor on the cpu; move it with .cpu()")
+    return part if on_host or not isinstance(part, np.ndarray) else on_device(part, device_of(array))
 
 
 def _is_whole(key: tuple) -> bool:
@@ -106,7 +113,7 @@ def get_item(self: Any, key: Any) -> Any:
     >>> mydl.arange(6)[mydl.tensor([0, -1])]
     tensor([0, 5])
     """
-    basic, arrays = read_key(key, self.array.shape)
+    basic, arrays = read_key(key, self.array)
     if not arrays:
         return Slice.apply(self, key=basic)
     part = self if _is_whole(basic) else Slice.apply(self, key=basic)
@@ -115,7 +122,7 @@ def get_item(self: Any, key: Any) -> Any:
 
 def set_item(self: Any, key: Any, value: Any) -> None:
     """self[key] = value, in place; the value is broadcast and cast, and the graph follows."""
-    basic, arrays = read_key(key, self.array.shape)
+    basic, arrays = read_key(key, self.array)
     value = as_tensor_operand(value, self)
     part = self if arrays and _is_whole(basic) else Slice.apply(self, key=basic)
     room = len(part.shape)

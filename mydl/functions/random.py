@@ -58,6 +58,7 @@ def rand(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    **named: Any,
 ) -> Tensor:
     """Uniform numbers in [0, 1).
 
@@ -65,7 +66,9 @@ def rand(
     (2, 3)
     """
     dtype = _floating(dtype, "rand")
-    return _finished(_uniform(_source(generator), shape_of(size, "rand"), dtype), dtype, device, requires_grad)
+    return _finished(
+        _uniform(_source(generator), shape_of(size, "rand", named, "size"), dtype), dtype, device, requires_grad
+    )
 
 
 def randn(
@@ -74,6 +77,7 @@ def randn(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    **named: Any,
 ) -> Tensor:
     """Normal numbers of mean 0 and deviation 1.
 
@@ -81,7 +85,9 @@ def randn(
     (2, 3)
     """
     dtype = _floating(dtype, "randn")
-    return _finished(_normal(_source(generator), shape_of(size, "randn"), dtype), dtype, device, requires_grad)
+    return _finished(
+        _normal(_source(generator), shape_of(size, "randn", named, "size"), dtype), dtype, device, requires_grad
+    )
 
 
 def randint(

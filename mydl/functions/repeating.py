@@ -15,7 +15,7 @@ from mydl.ops.shape import Expand, Flip, Reshape, Roll
 __all__ = ["flip", "fliplr", "flipud", "meshgrid", "repeat", "repeat_interleave", "roll", "rot90", "tile"]
 
 
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, *repeats: Any, **named: Any) -> Tensor:
     """The tensor laid out that many times along each dimension; more numbers than dimensions add new ones in front.
 
     >>> import mydl
@@ -24,7 +24,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
             [1, 2, 1, 2]])
     """
     input = require_tensor(input, "repeat")
-    times = shape_of(repeats, "repeat")
+    times = shape_of(repeats, "repeat", named, "repeats")
     if len(times) < input.ndim or any(n < 0 for n in times):
         raise RuntimeError(
             f"repeat: wanted {input.ndim} or more numbers of 0 or more for shape {input.shape}, got {times}"
@@ -35,7 +35,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     return Reshape.apply(copies.clone(), shape=tuple(a * b for a, b in zip(times, sizes)))
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """As `repeat`, with 1 for the leading dimensions that `dims` leaves out.
 
     >>> import mydl
@@ -43,7 +43,7 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
     tensor([[1, 2, 1, 2]])
     """
     input = require_tensor(input, "tile")
-    times = shape_of(dims, "tile")
+    times = shape_of(dims, "tile", named, "dims")
     return repeat(input, (1,) * (input.ndim - len(times)) + times)
 
 
@@ -72,7 +72,7 @@ def repeat_interleave(
     return Take.apply(input, key=(slice(None),) * axis + (input.xp.asarray(index),))
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """The elements in reverse order along `dims`; a copy.
 
     >>> import mydl
@@ -80,7 +80,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     tensor([3, 2, 1])
     """
     input = require_tensor(input, "flip")
-    wanted = shape_of(dims, "flip")
+    wanted = shape_of(dims, "flip", named, "dims")
     axes = tuple(axis_of(d, input.ndim, "flip") for d in wanted)
     if len(set(axes)) != len(axes):
         raise RuntimeError(f"flip: a dim appears twice in {wanted}")

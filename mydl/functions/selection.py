@@ -8,8 +8,7 @@ import numpy as np
 
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import describe, tensor_of
-from mydl.backend import to_host
-from mydl.functions.arguments import Number, Tensor, as_tensor_operand, axis_of, require_tensor
+from mydl.functions.arguments import Number, Tensor, as_tensor_operand, axis_of, integer_range, require_tensor
 from mydl.functions.shape import broadcast_tensors
 from mydl.ops.arithmetic import Add, Mul
 from mydl.ops.elementwise import Where
@@ -32,9 +31,9 @@ def _index_array(index: Any, input: Any, dim: int, name: str) -> tuple[Any, int]
         raise RuntimeError(f"{name}: the index is on {index.device}, the tensor on {input.device}")
     size = input.shape[axis] if input.ndim else 1
     if index.numel():
-        host = to_host(index.array)
-        if host.min() < 0 or host.max() >= size:
-            wrong = host.min() if host.min() < 0 else host.max()
+        low, high = integer_range(index)
+        if low < 0 or high >= size:
+            wrong = low if low < 0 else high
             raise IndexError(f"{name}: index {wrong} is out of range for dim {dim} of size {size}, shape {input.shape}")
     return index.array, axis
 
@@ -99,10 +98,12 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     tensor([1, 4])
     """
     flat = Reshape.apply(require_tensor(input, "take"), shape=(-1,))
-    array = require_tensor(index, "take").array
+    index = require_tensor(index, "take")
+    array = index.array
     if array.dtype.kind not in "iu":
         raise RuntimeError(f"take: wanted an index of int64, got {describe(index)}")
-    if array.size and (int(array.min()) < -flat.numel() or int(array.max()) >= flat.numel()):
+    low, high = integer_range(index) if array.size else (0, -1)
+    if low < -flat.numel() or high >= flat.numel():
         raise IndexError(f"take: an index is out of range for {flat.numel()} elements")
     return Take.apply(flat, key=(array,))
 

@@ -19,7 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The same elements in another shape; one size may be -1.
 
     >>> import mydl
@@ -27,7 +27,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    return _reshaped(require_tensor(input, "reshape"), shape_of(shape, "reshape"), "reshape")
+    return _reshaped(require_tensor(input, "reshape"), shape_of(shape, "reshape", named, "shape"), "reshape")
 
 
 def _reshaped(input: Tensor, shape: tuple, name: str) -> Tensor:
@@ -43,7 +43,7 @@ def _reshaped(input: Tensor, shape: tuple, name: str) -> Tensor:
     return ops.Reshape.apply(input, shape=shape)
 
 
-def view(input: Tensor, *shape: Any) -> Tensor:
+def view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The same memory in another shape, or RuntimeError where that needs a copy (use reshape there).
 
     >>> import mydl
@@ -54,7 +54,7 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     if len(shape) == 1 and isinstance(shape[0], (np.dtype, type)):
         raise NotImplementedError("view: reading the same bytes as another dtype is not supported; use .to(dtype)")
     input = require_tensor(input, "view")
-    result = _reshaped(input, shape_of(shape, "view"), "view")
+    result = _reshaped(input, shape_of(shape, "view", named, "size"), "view")
     if result.numel() and not input.xp.may_share_memory(input.array, result.array):
         raise RuntimeError(
             f"view: shape {result.shape} of a tensor of shape {input.shape} and these strides needs a copy; use reshape"
@@ -62,7 +62,7 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     return result
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """The dimensions in another order.
 
     >>> import mydl
@@ -70,7 +70,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     (4, 2, 3)
     """
     input = require_tensor(input, "permute")
-    wanted = shape_of(dims, "permute")
+    wanted = shape_of(dims, "permute", named, "dims")
     axes = tuple(axis_of(d, input.ndim, "permute") for d in wanted)
     if len(axes) != input.ndim or len(set(axes)) != input.ndim:
         raise RuntimeError(f"permute: wanted each of {input.ndim} dimensions once, got {wanted}")
@@ -138,7 +138,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return ops.Reshape.apply(input, shape=(*input.shape[:start], size, *input.shape[end + 1 :]))
 
 
-def expand(input: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
     """Dimensions of size 1 repeated to the given sizes without copying; -1 keeps a size.
 
     >>> import mydl
@@ -147,7 +147,7 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
             [2, 2, 2]])
     """
     input = require_tensor(input, "expand")
-    wanted = shape_of(sizes, "expand")
+    wanted = shape_of(sizes, "expand", named, "size")
     extra = len(wanted) - input.ndim
     if extra < 0:
         raise RuntimeError(f"expand: {len(wanted)} sizes are too few for a tensor of shape {input.shape}")

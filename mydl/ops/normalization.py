@@ -78,7 +78,9 @@ class BatchNormEval(Op):
         shift = -mean * scale if bias is None else bias - mean * scale
         needs_x, needs_w, _ = ctx.needs_input_grad
         ctx.save(x if needs_w else None, weight if needs_x else None)
-        ctx.mean, ctx.inv_std, ctx.input_shape = mean, inv_std, x.shape
+        # running statistics may move on, in place, before backward
+        ctx.mean = mean.copy() if needs_w else None
+        ctx.inv_std, ctx.input_shape = inv_std, x.shape
         y = x * scale.reshape(column).astype(x.dtype, copy=False)
         y += shift.reshape(column).astype(x.dtype, copy=False)
         return y

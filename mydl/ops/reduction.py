@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def _kept_shape(shape: tuple, axis: Any) -> tuple:
 
 def _count(shape: tuple, axis: Any) -> int:
     kept = _kept_shape(shape, axis)
-    return int(np.prod([n for n, k in zip(shape, kept) if k == 1 or n == 0], dtype=np.int64)) if shape else 1
+    return math.prod([n for n, k in zip(shape, kept) if k == 1 or n == 0])
 
 
 class Sum(Op):
@@ -52,7 +53,9 @@ class Mean(Op):
         count = _count(x.shape, axis)
         if count == 0:
             return x.sum(axis=axis, keepdims=keepdims) * np.nan
-        return x.mean(axis=axis, keepdims=keepdims)
+        if x.dtype == np.float16:
+            return x.mean(axis=axis, keepdims=keepdims)  # which adds up in float32
+        return x.sum(axis=axis, keepdims=keepdims) / count
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:

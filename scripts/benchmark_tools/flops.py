@@ -28,7 +28,7 @@ def resnet_flops(batch: int, channels: Sequence[int] = (16, 32, 64), blocks: int
     """FLOPs of each layer forward: convolutions, 2 · batch · out · side² · in · kernel², and the linear one.
 
     >>> round(sum(resnet_flops(256)) / 1e9, 1)
-    10.5
+    10.3
     """
     layers = [
         2 * batch * out * side**2 * into * kernel**2 for into, out, kernel, side in _convolutions(channels, blocks)

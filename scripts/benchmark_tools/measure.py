@@ -27,7 +27,7 @@ from scripts.benchmark_tools.turns import (
 __all__ = ["BASELINE", "GROUPS", "QUICK", "Benchmark", "Sizes"]
 
 BASELINE = "pytorch"
-MODELS = {"mlp": "MLP 784-600-100-10", "resnet": "ResNet 16/32/64"}
+MODELS = {"mlp": "MLP", "resnet": "ResNet"}
 
 Result = dict[str, Any]
 
@@ -99,7 +99,7 @@ class Benchmark:
     def ops(self, team: Team) -> Iterator[Result]:
         pairs = self.sizes.op_pairs
         measured = self._steps(team, "tiny_ops", {"pairs": pairs})
-        title = f"one of {2 * pairs:,} tiny ops (y·a, + b on 8 numbers), forward and backward"
+        title = f"one of {2 * pairs:,} ops on 8 numbers, both ways"
         yield self._result("ops", title, measured, divisor=2 * pairs)
 
     def memory(self, team: Team) -> Iterator[Result]:
@@ -121,11 +121,11 @@ class Benchmark:
         turns = {name: partial(import_seconds, package) for name, package in packages.items()}
         yield self._result("start", "import", warmed(turns, self.sizes.imports))
         turns = {"mydl": partial(import_seconds, "numpy")}
-        yield self._result("start", "import of NumPy alone, a part of it", warmed(turns, self.sizes.imports))
+        yield self._result("start", "import of NumPy alone", warmed(turns, self.sizes.imports))
         turns = {name: partial(self._first_step, name) for name in self.libraries}
         yield self._result(
             "start",
-            f"{MODELS['resnet']}: process start to the end of the first step",
+            f"{MODELS['resnet']}: start of process to first step",
             warmed(turns, self.sizes.starts),
         )
 
@@ -216,7 +216,7 @@ class Benchmark:
         }
 
 
-GROUPS = {
+GROUPS: dict[str, Callable[[Benchmark, Team], Iterator[Result]]] = {
     "mlp": Benchmark.mlp,
     "resnet": Benchmark.resnet,
     "inference": Benchmark.inference,
@@ -229,7 +229,7 @@ GROUPS = {
     "threads": Benchmark.threads_,
 }
 
-FORWARD = {"mlp": mlp_flops, "resnet": resnet_flops}
+FORWARD: dict[str, Callable[..., list[int]]] = {"mlp": mlp_flops, "resnet": resnet_flops}
 
 
 def train_flops(model: str, batch: int, **options: Any) -> int:

@@ -64,12 +64,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def report(document: dict[str, Any]) -> str:
     """All results as text: the comparison, the rates beside the machine's, the sweeps, the failures."""
-    results, names = document["results"], document["libraries"]
-    titles = [LIBRARIES[name].title for name in names]
+    results, libraries = document["results"], document["libraries"]
     parts = []
 
-    def rows(chosen: list[dict[str, Any]], first: str) -> list[list[str]]:
-        return [[str(r[first]), *(cell(r["measured"].get(name), r["unit"]) for name in names)] for r in chosen]
+    def columns(chosen: list[dict[str, Any]], head: str, first: str, text: Callable[..., str]) -> str:
+        names = [name for name in libraries if any(name in r["measured"] for r in chosen)]
+        rows = [[str(r[first]), *(text(r, name) for name in names)] for r in chosen]
+        return table([head, *(LIBRARIES[name].title for name in names)], rows)
 
     main = [r for r in results if r["group"] not in (*SWEEPS, "data")]
     if main:
@@ -87,7 +88,7 @@ def report(document: dict[str, Any]) -> str:
     if counted:
         limit = document["gemm"]
         head = f"GFLOP/s (share of the machine's matrix product, {limit / 1e9:.0f} GFLOP/s)"
-        parts.append(table([head, *titles], [[r["title"], *(rate(r, name, limit) for name in names)] for r in counted]))
+        parts.append(columns(counted, head, "title", partial(rate, limit)))
     for group, axis in SWEEPS.items():
         for title in dict.fromkeys(r["title"] for r in results if r["group"] == group):
             chosen = [r for r in results if r["group"] == group and r["title"] == title]
@@ -151,12 +152,15 @@ def _ratios(axes: Axes, results: list[dict[str, Any]], colours: dict[str, str]) 
     axes.minorticks_off()
     axes.set_yticks(range(len(results)), [r["title"] for r in results])
     axes.invert_yaxis()
-    tidy(axes, title="Time or memory beside PyTorch's (1; left of it is less)", grid="x")
+    tidy(axes, title="Time or memory: ratio to PyTorch", grid="x")
     axes.legend(fontsize=9, frameon=False)
 
 
 def _sweep(axes: Axes, results: list[dict[str, Any]], label: str, colours: dict[str, str]) -> None:
+    from matplotlib.ticker import NullLocator
+
     titles = list(dict.fromkeys(r["title"] for r in results))
+    models = {title: ", " + title.split(",")[0] if len(titles) > 1 else "" for title in titles}
     for title, style in zip(titles, ("-", "--"), strict=False):
         for name, colour in colours.items():
             points = [
@@ -169,12 +173,12 @@ def _sweep(axes: Axes, results: list[dict[str, Any]], label: str, colours: dict[
                     style,
                     marker=".",
                     color=colour,
-                    label=f"{LIBRARIES[name].title}, {title.split()[0]}",
+                    label=f"{LIBRARIES[name].title}{models[title]}",
                 )
     places = sorted({r["x"] for r in results})
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(places[:: max(1, len(places) // 4)], [str(place) for place in places[:: max(1, len(places) // 4)]])
-    axes.minorticks_off()
+    axes.xaxis.set_minor_locator(NullLocator())
     tidy(axes, title="Step, ms", x=label)
-    axes.legend(fontsize=7, frameon=False)
+    axes.legend(fontsize=7, frameon=False, handlelength=3)

@@ -96,6 +96,8 @@ class Worker:
             [sys.executable, str(WORKER), json.dumps(options)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=fresh_environment(),
         )  # fmt: skip
+        assert self.process.stdin and self.process.stdout  # both are pipes
+        self.requests, self.replies = self.process.stdin, self.process.stdout
 
     @property
     def alive(self) -> bool:
@@ -104,9 +106,9 @@ class Worker:
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
         """The worker's reply to one request."""
         try:
-            self.process.stdin.write(json.dumps({"do": do, **request}) + "\n")
-            self.process.stdin.flush()
-            line = self.process.stdout.readline()
+            self.requests.write(json.dumps({"do": do, **request}) + "\n")
+            self.requests.flush()
+            line = self.replies.readline()
         except BrokenPipeError:
             line = ""
         if not line:
@@ -120,13 +122,13 @@ class Worker:
     def close(self) -> None:
         """End the process and wait for it."""
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
+            self.requests.close()
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.process.stdout.close()
+        self.replies.close()
 
 
 class Team:

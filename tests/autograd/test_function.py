@@ -80,7 +80,7 @@ class Sorted(Function):
     @staticmethod
     def backward(ctx, g, _):
         (indices,) = ctx.saved_tensors
-        return mydl.zeros(ctx.size, dtype=g.dtype).scatter_add(0, indices, g)
+        return mydl.zeros(ctx.size, dtype=g.dtype, device=g.device).scatter_add(0, indices, g)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -88,3 +90,20 @@ def test_the_number_of_threads_leaves_the_bits_alone(rng, on_threads):
     )
     for a, b in zip(one, all_threads, strict=True):
         assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (0, 3), (7,), (3, 5, 17), (40, 1000)])
+def test_erf_is_pythons(kernels, rng, shape, dtype):
+    x = np.asarray(3 * rng.standard_normal(shape)).astype(dtype)
+    before = x.copy()
+    y = kernels.erf(x)
+    expected = [math.erf(value) for value in x.ravel().tolist()]
+    assert (y.dtype, y.shape) == (x.dtype, x.shape)
+    np.testing.assert_allclose(y.ravel(), np.array(expected).astype(dtype), rtol=2 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(x, before)
+
+
+def test_erf_of_strange_layouts_and_ends(kernels):
+    x = np.array([[-np.inf, 0.0, np.nan], [np.inf, -0.0, 9.0]])
+    np.testing.assert_array_equal(kernels.erf(x.T), [[-1, 1], [0, 0], [np.nan, 1]])

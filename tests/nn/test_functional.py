@@ -27,6 +27,7 @@ FUNCTIONS = [
     ("pad", [(3, 4)], {"pad": (3, 2), "mode": "reflect"}),
     ("pad", [(2, 3, 4)], {"pad": (2, 2, 1, 0), "mode": "replicate"}),
     ("pad", [IMAGE], {"pad": (6, 1, 2, 5), "mode": "circular"}),
+    ("pad", [(2, 3, 1)], {"pad": (-2, 3), "mode": "replicate"}),
     ("pad", [(1, 2, 3, 4, 5)], {"pad": (4, 1, 2, 1, 1, 2), "mode": "reflect"}),
     ("interpolate", [(2, 3, 7)], {"size": 5}),
     ("interpolate", [(2, 3, 7)], {"scale_factor": 2.3}),

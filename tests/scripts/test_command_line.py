@@ -3,6 +3,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import os
+import select
 import subprocess
 
 import pytest
@@ -95,9 +96,12 @@ def test_an_output_that_is_full(start, said):
 
 def test_a_line_comes_when_it_is_printed(start):
     """Also into a pipe, where Python would keep it until the end; and whatever a file is called."""
-    code = "from scripts.command_line import run; run(lambda: (print('1 \\udce9'), input(), print('2')), 'program')"
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    main = "lambda: (print('1 \\udce9'), sys.stdin.readline(), print('2'))"
+    code = f"import sys; from scripts.command_line import run; run({main}, 'program')"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUNBUFFERED": ""}
     process = start(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    readable, _, _ = select.select([process.stdout], [], [], 60)
+    assert readable, "the line is kept back"
     assert process.stdout.readline() == "1 \\udce9\n"
     process.stdin.write("\n")
     process.stdin.close()

@@ -31,6 +31,7 @@ def shell(tmp_path):
     return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mlp", "resnet"])
 def test_train_then_test(shell, tmp_path, model):
     """The two commands; each finds the other's folder by itself, or another that it is given."""

@@ -61,24 +61,41 @@ def test_the_weights_are_a_state_dict_and_nothing_else(finished, name):
     assert model.load_state_dict(state) == ([], [])
 
 
-def test_the_history_tells_what_the_weights_do(tmp_path, small, data_dir):
-    """Loss and accuracy anew, in plain NumPy in float64, from what the run saved."""
-    row = train(tmp_path / "run", *small, "--model", "logistic", "--seed", 3).rows[0]
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
+def losses_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return np.log(np.exp(logits).sum(1)) - logits[np.arange(len(labels)), labels]
+
+
+def test_an_epoch_again_in_numpy(tmp_path, small, data_dir):
+    """Split, first weights and order are the seed's; the steps, the history and the weights as NumPy has them."""
+    flags = [*small, "--model", "logistic", "--optimizer", "sgd", "--lr", "0.05", "--seed", "3"]
+    row = train(tmp_path / "run", *flags).rows[0]
     images = datasets.load("mnist", str(data_dir), train=True)
-    pixels = images.data.numpy().reshape(240, 784) / 255.0
+    pixels = images.data.numpy().reshape(240, 784) / 255
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
     mean, deviation = config["data"]["statistics"]
     assert (mean, deviation) == pytest.approx((pixels.mean(), pixels.std()), rel=1e-12)
-
-    state = mydl.load(tmp_path / "run" / "last.safetensors")
-    weight, bias = (state[f"linear.{name}"].numpy().astype(np.float64) for name in ("weight", "bias"))
-    (used, validation) = mydl.data.random_split(range(240), [200, 40], seed=3)
-    x, labels = (pixels[list(validation)] - mean) / deviation, images.targets.numpy()[list(validation)]
-    logits = x @ weight.T + bias
-    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(40), labels]
-    assert row["val_loss"] == pytest.approx(losses.mean(), rel=1e-5)
-    assert row["val_accuracy"] == (logits.argmax(1) == labels).mean()
+    x, labels = (pixels - mean) / deviation, images.targets.numpy()
+    used, validation = mydl.data.random_split(range(240), [200, 40], seed=3)
     assert not set(used) & set(validation) and len(set(used) | set(validation)) == 240
+
+    mydl.manual_seed(3)
+    weight, bias = (p.detach().numpy().astype(np.float64) for p in models.build("logistic").parameters())
+    loss = right = 0.0
+    for batch in mydl.data.DataLoader(used, 40, shuffle=True, seed=3):
+        i = batch.numpy()
+        logits = x[i] @ weight.T + bias
+        loss += losses_of(logits, labels[i]).sum()
+        right += (logits.argmax(1) == labels[i]).sum()
+        slope = (np.exp(logits) / np.exp(logits).sum(1, keepdims=True) - np.eye(10)[labels[i]]) / 40
+        weight, bias = weight - 0.05 * slope.T @ x[i], bias - 0.05 * slope.sum(0)
+    assert row["train_loss"] == pytest.approx(loss / 200, rel=1e-5)
+    assert row["train_accuracy"] == right / 200
+    state = mydl.load(tmp_path / "run" / "last.safetensors")
+    np.testing.assert_allclose(state["linear.weight"].numpy(), weight, atol=1e-5)
+    np.testing.assert_allclose(state["linear.bias"].numpy(), bias, atol=1e-5)
+    logits, labels = x[list(validation)] @ weight.T + bias, labels[list(validation)]
+    assert row["val_loss"] == pytest.approx(losses_of(logits, labels).mean(), rel=1e-5)
+    assert row["val_accuracy"] == (logits.argmax(1) == labels).mean()
 
 
 def test_best_is_the_first_epoch_of_the_highest_validation_accuracy(tmp_path, small):
@@ -94,6 +111,18 @@ def test_best_is_the_first_epoch_of_the_highest_validation_accuracy(tmp_path, sm
     wanted, found, last = (
         (tmp_path / name).read_bytes()
         for name in ("part/last.safetensors", "all/best.safetensors", "all/last.safetensors")
+    )
+    assert found == wanted != last
+
+
+def test_best_is_the_first_of_equals(tmp_path, small):
+    """A rate that changes the weights a little and the accuracy not at all."""
+    flags = [*small, "--model", "logistic", "--optimizer", "sgd", "--lr", "1e-6", "--epochs"]
+    assert len(set(train(tmp_path / "three", *flags, 3)["val_accuracy"])) == 1
+    train(tmp_path / "one", *flags, 1)
+    wanted, found, last = (
+        (tmp_path / name).read_bytes()
+        for name in ("one/last.safetensors", "three/best.safetensors", "three/last.safetensors")
     )
     assert found == wanted != last
 
@@ -124,6 +153,16 @@ def test_optimizers(tmp_path, small, optimizer):
     history = train(tmp_path / "run", *small, "--epochs", 4, "--optimizer", optimizer, "--weight-decay", 1e-4)
     assert history["lr"][0] == train_model.LEARNING_RATES[optimizer]
     assert history["train_loss"][-1] < history["train_loss"][0]
+
+
+def test_weight_decay(tmp_path, small):
+    """AdamW's pulls each weight towards 0 by the factor 1 - lr · decay a step, whatever the gradient."""
+    sizes = []
+    for decay in (0, 1):
+        train(tmp_path / str(decay), *small, "--optimizer", "adamw", "--lr", 0.01, "--weight-decay", decay)
+        weight = mydl.load(tmp_path / str(decay) / "last.safetensors")["layers.1.weight"].numpy()
+        sizes.append(np.abs(weight).mean())
+    assert sizes[1] == pytest.approx(sizes[0] * 0.99**5, rel=0.02)
 
 
 @pytest.mark.parametrize("model", ["logistic", "mlp", "resnet"])
@@ -348,12 +387,12 @@ def test_a_loss_that_is_no_number_ends_the_run(refused, tmp_path, small, flags):
 
 def test_a_full_disk(refused, tmp_path, small):
     """A limit on the size of files, below that of the weights and above that of the rest."""
-    refuse = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, refuse[1]))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
         line = refused(train_model, *small, "--out", tmp_path / "run")
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, refuse)
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert line == f"{tmp_path / 'run' / 'last.safetensors'}: cannot write: File too large"
     assert contents(tmp_path / "run") == {"config.json", "history.csv"}
     assert len(History.read(tmp_path / "run" / "history.csv")) == 1

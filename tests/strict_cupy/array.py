@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,11 @@ class ndarray:  # noqa: N801 - CuPy's name
     # Elements
 
     def __getitem__(self, key: Any) -> ndarray:
-        return wrapped(self._array[_key(key, self.shape)], (self,))
+        read = _key(key, self.shape)
+        part = self._array[read]
+        if isinstance(part, np.generic) and read is key:  # a[1, 0] is a view here, not a number
+            part = self._array[(*key, ...) if isinstance(key, tuple) else (key, ...)]
+        return wrapped(part, (self,))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._array[_key(key, self.shape)] = unwrapped(value)
@@ -236,6 +241,10 @@ def wrapped(result: Any, sources: tuple = ()) -> Any:
         for source in sources:
             if isinstance(source, ndarray) and np.may_share_memory(source._array, result):
                 made.base = source if source.base is None else source.base
+                if source._array.flags.writeable:  # no view is read-only here, not even a broadcast one
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore")
+                        made._array.flags.writeable = True
                 break
     return made
 

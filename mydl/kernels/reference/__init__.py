@@ -18,6 +18,7 @@ from mydl.kernels.reference.loss import (
 from mydl.kernels.reference.normalization import batch_norm, batch_norm_backward
 from mydl.kernels.reference.optimizer import adam_step, sgd_step
 from mydl.kernels.reference.pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from mydl.kernels.reference.random import philox_words
 
 __all__ = [
     "adam_step",
@@ -37,6 +38,7 @@ __all__ = [
     "log_softmax_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "philox_words",
     "relu",
     "relu_backward",
     "sgd_step",

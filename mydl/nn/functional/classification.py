@@ -8,7 +8,7 @@ import numpy as np
 
 from mydl.autograd.op import describe, tensor_of
 from mydl.backend import to_host
-from mydl.functions.arguments import Tensor, require_tensor
+from mydl.functions.arguments import Tensor, integer_range, require_tensor
 from mydl.nn.functional.arguments import floating, reduced, reduction_of
 from mydl.ops.arithmetic import Div, Mul, Neg
 from mydl.ops.elementwise import Where
@@ -35,8 +35,11 @@ def _rows(x: Any) -> Any:
     return Reshape.apply(moved, shape=(rows, x.shape[1]))
 
 
-def _class_indices(input: Any, target: Any, ignore_index: int, name: str) -> tuple[Any, int]:
-    """(the target's classes in one row, the number that is ignored), after checking shape, dtype and range."""
+def _class_indices(input: Any, target: Any, ignore_index: int, name: str) -> tuple[Any, bool]:
+    """(the target's classes in one row, whether any may be ignored), after checking shape, dtype and range.
+
+    Where the range of labels on a GPU is known, and within the classes, this does not wait for the GPU.
+    """
     shape = input.array.shape
     wanted = shape[:1] + shape[2:] if len(shape) > 1 else ()
     if target.shape != wanted:
@@ -45,20 +48,17 @@ def _class_indices(input: Any, target: Any, ignore_index: int, name: str) -> tup
         )
     if target.dtype not in (np.int64, np.uint8):
         raise TypeError(f"{name}: wanted class indices in int64, got {describe(target)}; cast them with .long()")
-    labels = target.reshape(-1)
-    host = to_host(labels)
-    if not host.size:
-        return labels.astype(np.int64, copy=False), 0
+    labels = target.array.reshape(-1).astype(np.int64, copy=False)
+    if not labels.size:
+        return labels, False
     classes = shape[1] if len(shape) > 1 else shape[0]
-    ignored = 0
-    low, high = host.min(), host.max()
-    if low < 0 or high >= classes or low <= ignore_index <= high:
-        kept = host != ignore_index
-        ignored = int(host.size - np.count_nonzero(kept))
-        bad = host[kept & ((host < 0) | (host >= classes))]
+    low, high = integer_range(target)
+    if low < 0 or high >= classes:
+        host = to_host(labels)
+        bad = host[(host != ignore_index) & ((host < 0) | (host >= classes))]
         if bad.size:
             raise IndexError(f"{name}: class {bad[0]} is out of range for {classes} classes; wanted 0 to {classes - 1}")
-    return labels.astype(np.int64, copy=False), ignored
+    return labels, low <= ignore_index <= high
 
 
 def _class_weight(weight: Any, input: Any, name: str) -> Any:
@@ -75,22 +75,19 @@ def _class_weight(weight: Any, input: Any, name: str) -> Any:
 
 
 def _reduced_rows(
-    loss: Any, labels: Any, ignored: int, weight: Any, ignore_index: int, reduction: str, shape: tuple
+    loss: Any, labels: Any, ignored: bool, weight: Any, ignore_index: int, reduction: str, shape: tuple
 ) -> Any:
     """The rows' losses as PyTorch reduces them: the mean is over the weights of the rows that are not ignored."""
     if reduction == "none":
         return loss if loss.shape == shape else Reshape.apply(loss, shape=shape)
     if reduction == "sum":
         return Sum.apply(loss)
-    if weight is None:
-        if not ignored:
-            return Mean.apply(loss)
-        total = float(labels.size - ignored)
-    else:
-        kept = labels != ignore_index
-        total = float(weight[labels[kept]].sum())
-    divisor = loss.array.dtype.type(total)
-    return Div.apply(Sum.apply(loss), divisor)
+    if weight is None and not ignored:
+        return Mean.apply(loss)
+    xp = loss.xp
+    kept = labels != ignore_index
+    counted = kept if weight is None else xp.where(kept, weight[xp.where(kept, labels, 0)], 0)
+    return Div.apply(Sum.apply(loss), xp.asarray(counted.sum(), dtype=loss.dtype))  # a GPU is not waited for
 
 
 def _check_input(input: Any, name: str) -> Any:
@@ -136,7 +133,7 @@ def cross_entropy(
             f"{name}: wanted class indices in int64, or probabilities of the input's shape {input.shape}, "
             f"got {describe(target)}"
         )
-    labels, ignored = _class_indices(input, target.array, ignore_index, name)
+    labels, ignored = _class_indices(input, target, ignore_index, name)
     loss = CrossEntropy.apply(
         _rows(input), target=labels, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing
     )
@@ -177,12 +174,12 @@ def nll_loss(
     reduction = reduction_of(size_average, reduce, reduction, name)
     input, target = _check_input(input, name), require_tensor(target, name)
     weight = _class_weight(weight, input, name)
-    labels, ignored = _class_indices(input, target.array, ignore_index, name)
+    labels, ignored = _class_indices(input, target, ignore_index, name)
     loss = _picked(_rows(input), labels, ignored, weight, ignore_index)
     return _reduced_rows(loss, labels, ignored, weight, ignore_index, reduction, target.shape)
 
 
-def _picked(log_p: Any, labels: Any, ignored: int, weight: Any, ignore_index: int) -> Any:
+def _picked(log_p: Any, labels: Any, ignored: bool, weight: Any, ignore_index: int) -> Any:
     """-w[t] log_p[t] for each row, 0 for those that are ignored."""
     kept = labels != ignore_index
     safe = labels * kept if ignored else labels
@@ -226,7 +223,7 @@ def cross_entropy_from_probs(
         if label_smoothing:
             target = target * (1 - label_smoothing) + label_smoothing / input.shape[axis]
         return _soft(log_p, target, weight, reduction, axis)
-    labels, ignored = _class_indices(input, target.array, ignore_index, name)
+    labels, ignored = _class_indices(input, target, ignore_index, name)
     rows = _rows(log_p)
     loss = _picked(rows, labels, ignored, weight, ignore_index)
     if label_smoothing:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from mydl import kernels
 from mydl.autograd.op import describe
 from mydl.backend import default_generator
 from mydl.functions.arguments import Tensor
@@ -18,15 +20,15 @@ __all__ = ["dropout", "dropout1d", "dropout2d"]
 DROPOUT = 0xD0D0  # the purpose under which masks are drawn: no other draw meets theirs
 
 
-def _draws(size: int) -> np.ndarray:
-    """`size` random uint16 numbers, four to each 64-bit number of the generator."""
-    raw = default_generator.next(DROPOUT).bit_generator.random_raw(-(-size // 4))
-    return raw.view(np.uint16)[:size]
+def _draws(x: Any, size: int) -> Any:
+    """`size` random uint16 numbers where x is, four to each 64-bit number of the generator."""
+    source = default_generator.next(DROPOUT).bit_generator
+    words = kernels.of(x.array).philox_words(x.array, source, -(-size // 4))
+    return words.view(np.uint16)[:size]
 
 
 def _dropped(x: Any, p: float) -> Any:
-    draws = x.xp.asarray(_draws(x.array.size))
-    return Dropout.apply(x, draws=draws, threshold=min(round(p * 65536), 65535), scale=1 / (1 - p))
+    return Dropout.apply(x, draws=_draws(x, x.array.size), threshold=min(round(p * 65536), 65535), scale=1 / (1 - p))
 
 
 def _check(p: float, name: str) -> None:
@@ -65,8 +67,8 @@ def _drop_channels(input: Any, p: float, training: bool, inplace: bool, spatial:
     if p == 1:
         return _result(input, Mul.apply(input, 0.0), inplace)
     shape = (*input.shape[:-spatial], *(1,) * spatial)
-    kept = _draws(int(np.prod(shape))).reshape(shape) >= round(p * 65536)
-    mask = input.xp.asarray((kept / (1 - p)).astype(input.dtype))
+    kept = _draws(input, math.prod(shape)).reshape(shape) >= round(p * 65536)
+    mask = (kept / (1 - p)).astype(input.dtype)
     return _result(input, Mul.apply(input, mask), inplace)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mydl.autograd.op import describe, tensor_of
 from mydl.backend import to_host
-from mydl.functions.arguments import Tensor, require_tensor
+from mydl.functions.arguments import Tensor, integer_range, require_tensor
 from mydl.nn.functional.arguments import floating
 from mydl.ops.indexing import Embedding
 
@@ -43,16 +43,16 @@ def embedding(
         raise TypeError(f"embedding: wanted indices in int64, got {describe(input)}; cast them with .long()")
     rows = weight.shape[0]
     index = input.array
-    host = to_host(index)
-    if host.size and (host.min() < 0 or host.max() >= rows):
-        bad = host.min() if host.min() < 0 else host.max()
+    low, high = integer_range(input) if index.size else (0, 0)
+    if low < 0 or (index.size and high >= rows):
+        bad = low if low < 0 else high
         raise IndexError(f"embedding: index {bad} is out of range for {rows} rows; wanted 0 to {rows - 1}")
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:
             raise ValueError(f"embedding: padding_idx {padding_idx} is out of range for {rows} rows")
         padding_idx %= rows
     if max_norm is not None:
-        _renormalise(weight, np.unique(host), max_norm, norm_type)
+        _renormalise(weight, np.unique(to_host(index)), max_norm, norm_type)
     return Embedding.apply(weight, index=index, padding=padding_idx, by_frequency=bool(scale_grad_by_freq))
 
 
@@ -77,16 +77,15 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     tensor = require_tensor(tensor, "one_hot")
     if tensor.dtype != np.int64:
         raise TypeError(f"one_hot: wanted indices in int64, got {describe(tensor)}; cast them with .long()")
-    host = to_host(tensor.array)
-    if host.size == 0 and num_classes <= 0:
+    size = tensor.array.size
+    if size == 0 and num_classes <= 0:
         raise ValueError("one_hot: an empty tensor does not say how many classes there are; give num_classes")
+    low, high = integer_range(tensor) if size else (0, num_classes - 1)
     if num_classes == -1:
-        num_classes = int(host.max()) + 1
+        num_classes = high + 1
     elif num_classes < 1:
         raise ValueError(f"one_hot: wanted num_classes of at least 1, or -1, got {num_classes}")
-    if host.size and (host.min() < 0 or host.max() >= num_classes):
-        raise IndexError(
-            f"one_hot: wanted indices from 0 to {num_classes - 1}, got values from {host.min()} to {host.max()}"
-        )
+    if low < 0 or high >= num_classes:
+        raise IndexError(f"one_hot: wanted indices from 0 to {num_classes - 1}, got values from {low} to {high}")
     xp = tensor.xp
     return tensor_of((tensor.array[..., None] == xp.arange(num_classes)).astype(np.int64))

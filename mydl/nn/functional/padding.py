@@ -31,7 +31,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     count = len(widths) // 2
     pairs = [widths[2 * i : 2 * i + 2] for i in reversed(range(count))]
     for (before, after), size in zip(pairs, input.shape[input.ndim - count :]):
-        if size + min(before, 0) + min(after, 0) < 0:
+        left = size + before + after if mode in ("reflect", "replicate") else size + min(before, 0) + min(after, 0)
+        if left < 0:
             raise ValueError(f"pad: widths {widths} cut off more than there is of {describe(input)}")
     if mode == "constant":
         full = ((0, 0),) * (input.ndim - count) + tuple(tuple(p) for p in pairs)

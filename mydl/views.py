@@ -1,0 +1,133 @@
+"""Views and changes in place: tensors that share memory, and the graph following what happens to it.
+
+A view knows its base and the chain of view ops that leads from there. A change in place counts up the version that
+all of them share; the base's place in the graph becomes that of the changed memory, and a view makes its own anew,
+by its chain of ops, when it is next asked for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mydl.autograd.engine import Variable
+from mydl.autograd.modes import mode
+from mydl.autograd.op import tensor_of
+from mydl.backend import on_device
+from mydl.functions.conversion import as_array
+from mydl.functions.shape import expand
+from mydl.ops.elementwise import Clone
+from mydl.ops.indexing import PutView
+
+__all__ = ["Shared"]
+
+
+class Shared(Variable):
+    """The part of a tensor that has to do with shared memory; `MyTensor` adds the rest."""
+
+    _views: tuple = ()  # for a view: the view ops, with their options, that lead from the base to it
+    _seen = 0  # for a view: the version at which its node was made
+
+    def _show(self, source: Any, op: Any, options: dict) -> None:
+        """Make this tensor a view of `source`, sharing its version; Op.apply calls this."""
+        self._version = source._version
+        if mode.grad or source.vertex() is None:
+            self._base = source if source._base is None else source._base
+            self._views = (*source._views, (op, options))
+            self._seen = self._version[0]
+
+    def _current_node(self) -> Any:
+        """A view's node, made anew after its base has been changed in place."""
+        if self._seen != self._version[0] and mode.grad and self._base.vertex() is not None:
+            fresh = self._base
+            for op, options in self._views:
+                fresh = op.apply(fresh, **options)
+            self._node = fresh._node
+            self._seen = self._version[0]
+        return self._node
+
+    def _snapshot(self) -> Any:
+        """This tensor's value and place in the graph as they are before a change in place."""
+        if not mode.grad:
+            return self
+        before = tensor_of(self.array.copy())
+        vertex = self.vertex()
+        if vertex is not None and vertex is not self:
+            before._node = vertex
+        return before
+
+    def _become(self, result: Any) -> Any:
+        """Take `result`'s value into this tensor's memory and its place in the graph; returns the tensor itself."""
+        if mode.grad:
+            base = self if self._base is None else self._base
+            if base._node is None and base._requires_grad:
+                what = "a leaf tensor" if base is self else "a view of a leaf tensor"
+                raise RuntimeError(
+                    f"in-place: {what} of shape {self.shape} that requires a gradient cannot be changed in place while "
+                    "recording; do it under mydl.no_grad(), or on a clone"
+                )
+        if result.shape != self.shape:
+            raise RuntimeError(
+                f"in-place: a result of shape {result.shape} does not fit a tensor of shape {self.shape}"
+            )
+        if result.dtype != self.dtype:
+            if _category(result.dtype) > _category(self.dtype):
+                raise RuntimeError(f"in-place: a {result.dtype} result cannot be stored in a {self.dtype} tensor")
+            result = result.to(self.dtype)
+        was_recorded = mode.grad and self.vertex() is not None
+        before = self._base._snapshot_node() if was_recorded and self._base is not None else None
+        if self._base is not None and any(s == 0 and n > 1 for s, n in zip(self.array.strides, self.array.shape)):
+            raise RuntimeError(
+                f"in-place: elements of an expanded tensor of shape {self.shape} share memory; clone it first"
+            )
+        self.array[...] = result.array
+        self._version[0] += 1
+        if not mode.grad or not (was_recorded or result.requires_grad):
+            return self
+        if self._base is None:
+            # What is overwritten by constants stays in the graph, with a gradient of 0, as in PyTorch.
+            kept = result if result.requires_grad else PutView.apply(self._snapshot_node(), result, views=())
+            self._node = kept.grad_fn
+            return self
+        base = self._base
+        if before is None:
+            before = base._snapshot_node()
+        base._node = PutView.apply(before, result, views=self._views)._node
+        self._seen = -1
+        self._current_node()
+        return self
+
+    def _snapshot_node(self) -> Any:
+        """This tensor's memory and place in the graph, as a tensor of its own."""
+        same = tensor_of(self.array)
+        same._node = self._node
+        return same
+
+    def copy_(self, source: Any) -> Any:
+        """Take another tensor's elements, broadcast and cast to this one; returns the tensor itself."""
+        source = source if isinstance(source, Variable) else tensor_of(as_array(source, self.dtype))
+        if source.device != self.device:
+            source = tensor_of(on_device(source.array, self.device))
+        if source.dtype != self.dtype:
+            source = source.to(self.dtype)
+        if source.shape != self.shape:
+            try:
+                source = expand(source, self.shape)
+            except RuntimeError:
+                raise RuntimeError(f"copy_: shape {source.shape} does not broadcast to {self.shape}") from None
+        if mode.grad and source.requires_grad:
+            source = Clone.apply(source)  # this tensor's own place in the graph, apart from the source's
+        return self._become(source)
+
+    def fill_(self, value: Any) -> Any:
+        """Set every element to `value`; returns the tensor itself."""
+        return self.copy_(value)
+
+    def zero_(self) -> Any:
+        """Set every element to 0; returns the tensor itself."""
+        return self.copy_(0)
+
+
+def _category(dtype: np.dtype) -> int:
+    return "biufc".index(dtype.kind) if dtype.kind != "u" else 1
