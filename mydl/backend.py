@@ -209,7 +209,9 @@ def _version(number: int) -> str:
 
 
 def _libraries_missing(error: Exception, cuda: int) -> str:
-    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]  # CuPy frames what failed in advice
+    named = [line for line in lines if ".so" in line or ".dll" in line]
+    reason = (named or lines or [type(error).__name__])[0]
     return f'CUDA libraries missing ({reason}). Run: pip install "cupy-cuda{cuda}x[ctk]".'
 
 

@@ -3,6 +3,9 @@
 NumPy's bundled OpenBLAS picks its kernels from a table of CPU models. A CPU newer than the table gets a
 conservative core: on a Zen 5 the Haswell one, about half as fast as the AVX-512 core that the CPU can run. Where
 the CPU has AVX-512 and the user has set nothing, `OPENBLAS_CORETYPE=SkylakeX` names that core.
+
+After a matrix product OpenBLAS's threads go on spinning for 2**26 clock cycles, in which they take the cores from the
+kernels that come next. `OPENBLAS_THREAD_TIMEOUT=20` lets them sleep after 2**20 cycles, a fraction of a millisecond.
 """
 
 from __future__ import annotations
@@ -11,7 +14,15 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["choose_blas_core"]
+__all__ = ["choose_blas_core", "let_idle_threads_sleep"]
+
+
+SET_HERE: list[str] = []  # the environment variables that this module has set
+
+
+def _set(name: str, value: str) -> None:
+    os.environ[name] = value
+    SET_HERE.append(name)
 
 
 def _cpu_flags() -> set[str]:
@@ -45,8 +56,18 @@ def choose_blas_core() -> str:
             "OpenBLAS's own choice: NumPy was imported before mydl; import mydl first, "
             "or set OPENBLAS_CORETYPE=SkylakeX in the environment"
         )
-    os.environ["OPENBLAS_CORETYPE"] = "SkylakeX"
+    _set("OPENBLAS_CORETYPE", "SkylakeX")
     return "OPENBLAS_CORETYPE=SkylakeX, set by mydl"
 
 
+def let_idle_threads_sleep() -> None:
+    """Shorten the time for which OpenBLAS's idle threads spin, unless the user has set it or NumPy is loaded.
+
+    >>> let_idle_threads_sleep()
+    """
+    if "numpy" not in sys.modules and "OPENBLAS_THREAD_TIMEOUT" not in os.environ:
+        _set("OPENBLAS_THREAD_TIMEOUT", "20")
+
+
 STATUS = choose_blas_core()
+let_idle_threads_sleep()

@@ -33,9 +33,7 @@ class History:
         ([0.91, 0.95], 2)
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str] | None = None, rows: Iterable[Mapping[str, float]] = ()
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None = None, rows: Iterable[Mapping[str, float]] = ()) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
         for row in rows:

@@ -1,4 +1,4 @@
-"""`summary`: a table of a model's layers, each with its output shape, parameters, multiply-adds and activation memory."""
+"""`summary`: a table of a model's layers, with the output shape, parameters, multiply-adds and memory of each."""
 
 from __future__ import annotations
 

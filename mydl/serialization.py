@@ -203,13 +203,9 @@ def _host_arrays(state_dict: Mapping[str, MyTensor | np.ndarray | float]) -> dic
         elif isinstance(value, (np.ndarray, np.generic, bool, int, float)):
             array = np.asarray(value)
         else:
-            raise TypeError(
-                f"save: '{name}' is a {type(value).__name__}; wanted a MyTensor, a NumPy array or a number"
-            )
+            raise TypeError(f"save: '{name}' is a {type(value).__name__}; wanted a MyTensor, a NumPy array or a number")
         if array.dtype.name not in _DTYPES.values():
-            raise TypeError(
-                f"save: '{name}' has dtype {array.dtype}; wanted one of {', '.join(_DTYPES.values())}"
-            )
+            raise TypeError(f"save: '{name}' has dtype {array.dtype}; wanted one of {', '.join(_DTYPES.values())}")
         arrays[name] = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
     return arrays
 
@@ -288,9 +284,7 @@ def _read_safetensors_header(file: BinaryIO) -> tuple[dict[str, dict], dict[str,
     prefix = file.read(8)
     length = int.from_bytes(prefix, "little")
     if len(prefix) < 8 or length > min(_size(file) - 8, _HEADER_LIMIT):
-        raise _Damaged(
-            f"found {_size(file)} bytes with a header of {length}; wanted a complete .safetensors file"
-        )
+        raise _Damaged(f"found {_size(file)} bytes with a header of {length}; wanted a complete .safetensors file")
     header = json.loads(file.read(length), object_pairs_hook=_without_duplicates)
     if not isinstance(header, dict):
         raise _Damaged(f"found a header that is a {type(header).__name__}; wanted a JSON object")
@@ -332,9 +326,7 @@ def _npz_members(archive: zipfile.ZipFile, file: BinaryIO) -> dict[str, zipfile.
             raise _Damaged(f"found the member {info.filename!r}; wanted .npy arrays alone")
         # bzip2 and LZMA could unpack to gigabytes in a single call.
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _Damaged(
-                f"found {info.filename!r} with compression {info.compress_type}; wanted stored or deflated"
-            )
+            raise _Damaged(f"found {info.filename!r} with compression {info.compress_type}; wanted stored or deflated")
     packed, declared = sum(info.compress_size for info in infos), sum(info.file_size for info in infos)
     limit = max(_SMALL, _INFLATION * _size(file))
     if packed > _size(file) or declared > limit:
@@ -358,9 +350,7 @@ def _read_npz_array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) 
         else:
             shape, _, dtype = np.lib.format.read_array_header_2_0(member)
         if dtype.name not in _DTYPES.values():
-            raise _Damaged(
-                f"found '{name}' in dtype {dtype}; wanted numbers, one of {', '.join(_DTYPES.values())}"
-            )
+            raise _Damaged(f"found '{name}' in dtype {dtype}; wanted numbers, one of {', '.join(_DTYPES.values())}")
         wanted, found = math.prod(shape) * dtype.itemsize, info.file_size - member.tell()
         if min(shape, default=0) < 0 or wanted != found:
             raise _Damaged(f"found {found} bytes for '{name}'; wanted {wanted}, for {shape} in {dtype}")

@@ -57,11 +57,7 @@ def test_rows_to_start_with(tmp_path):
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
-@given(
-    st.lists(
-        st.tuples(st.integers(-(2**70), 2**70), st.floats(), st.floats(width=32)), min_size=1, max_size=5
-    )
-)
+@given(st.lists(st.tuples(st.integers(-(2**70), 2**70), st.floats(), st.floats(width=32)), min_size=1, max_size=5))
 def test_every_number_survives(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("history") / "history.csv"
     history = History(path)
@@ -117,9 +113,7 @@ def test_container_protocol():
     assert repr(history) == "History(1 rows of epoch, loss)"
 
 
-@pytest.mark.parametrize(
-    "row", [{}, {"epoch": 2}, {"epoch": 2, "loss": 1.0, "lr": 0.1}, {"epoch": 2, "los": 1.0}]
-)
+@pytest.mark.parametrize("row", [{}, {"epoch": 2}, {"epoch": 2, "loss": 1.0, "lr": 0.1}, {"epoch": 2, "los": 1.0}])
 def test_rows_that_do_not_fit_leave_no_trace(tmp_path, row):
     path = tmp_path / "history.csv"
     history = History(path)

@@ -85,6 +85,9 @@ def test_attention_by_hand():
     assert rows[""].output_shape == ((n, queries, e), (n, queries, keys))
     assert rows["out_proj"].multiply_adds == n * queries * e * e
     assert table.parameters == 4 * e * e + 4 * e
+    layer = nn.MultiheadAttention(e, 2, add_bias_kv=True, add_zero_attn=True)  # two more keys, time first
+    rows, _ = by_name(layer, ((queries, n, e), (keys, n, e), (keys, n, e)))
+    assert rows[""].multiply_adds == projections + 2 * n * queries * (keys + 2) * e
 
 
 class Two(nn.Module):
@@ -169,6 +172,11 @@ def test_an_error_leaves_the_model_as_it_was_too():
         mydl.summary(model, (2, 3))
     check_unchanged(before, everything(model))
     assert all(module.training and module._hooks is None for module in model.modules())
+
+
+def test_a_model_on_a_gpu(ledger):
+    model = nn.Sequential(nn.Conv2D(1, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(16, 2))
+    assert repr(mydl.summary(model.to("cuda"), (2, 1, 4, 4))) == repr(mydl.summary(model.cpu(), (2, 1, 4, 4)))
 
 
 @pytest.mark.parametrize("example", [None, 3, (3, "a"), np.zeros((1, 3)), ((1, 3), None)])

@@ -216,6 +216,16 @@ def test_embedding_and_gather_take_indices_that_are_computed(tmp_path):
             np.testing.assert_array_equal(a, b.numpy())
 
 
+def test_a_model_on_a_gpu(ledger, tmp_path):
+    model = nn.Sequential(nn.Conv2D(1, 2, 3), nn.BatchNorm2d(2, affine=False), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
+    x = mydl.randn(3, 1, 4, 4)
+    with mydl.no_grad():
+        expected = model.eval()(x).numpy()
+    mydl.onnx.export(model.to("cuda"), x[:2].to("cuda"), tmp_path / "model.onnx")
+    (found,) = session(tmp_path / "model.onnx").run(None, {"input": x.numpy()})
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_several_inputs_and_float64(tmp_path):
     class Model(nn.Module):
         def __init__(self):
@@ -260,6 +270,7 @@ REFUSED = {
     "no translation": (lambda x: x.cumsum(1), "CumSum"),
     "values outside operations": (lambda x: x + mydl.MyTensor(x.array.mean(1, keepdims=True)), "Add takes .* no op"),
     "constant by batch": (lambda x: x + mydl.arange(x.shape[0]).reshape(-1, 1, 1), "Add takes"),
+    "twice the batch": (lambda x: mydl.cat((x, x)) + mydl.ones(2 * x.shape[0], 1, 1), "Add takes"),
     "index of the largest": (lambda x: F.adaptive_max_pool2d(x, 2), "Gather takes"),
     "indices of a pooling": (lambda x: F.max_pool2d(x, 2, return_indices=True)[1] + 0, "Add takes an output"),
     "comparison": (lambda x: mydl.where(x > 0, x, x * 2), "Where takes"),

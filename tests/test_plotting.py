@@ -175,9 +175,7 @@ def test_confusion_matrix_colours_right_blue_and_mistakes_orange():
     assert (colours[1, 0] == 1).all()  # white: it never happened
 
 
-@pytest.mark.parametrize(
-    "matrix", [[[1, 2, 3], [4, 5, 6]], [[1, -1], [0, 1]], [1, 2], np.zeros((0, 0))], ids=str
-)
+@pytest.mark.parametrize("matrix", [[[1, 2, 3], [4, 5, 6]], [[1, -1], [0, 1]], [1, 2], np.zeros((0, 0))], ids=str)
 def test_confusion_matrix_refuses(matrix):
     with pytest.raises(ValueError, match="shape"):
         plotting.confusion_matrix(matrix)
@@ -221,9 +219,7 @@ def shown(axes):
 
 
 def test_sample_grid_shows_images_and_labels():
-    figure = plotting.sample_grid(
-        MyTensor(IMAGES), MyTensor(LABELS), class_names=[f"c{n}" for n in range(10)]
-    )
+    figure = plotting.sample_grid(MyTensor(IMAGES), MyTensor(LABELS), class_names=[f"c{n}" for n in range(10)])
     assert [axes.get_title() for axes in figure.axes] == [f"c{n}" for n in LABELS]
     low, high = IMAGES.min(), IMAGES.max()
     for axes, image in zip(figure.axes, IMAGES, strict=True):

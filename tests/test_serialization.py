@@ -85,18 +85,14 @@ def test_loaded_tensors_are_the_callers_own(tmp_path, suffix):
 
 
 @BOTH
-@pytest.mark.parametrize(
-    "name", ["file", "allow_pickle", "arr_0", "a.npy", "Größe", "a b/c", "self", "x" * 300]
-)
+@pytest.mark.parametrize("name", ["file", "allow_pickle", "arr_0", "a.npy", "Größe", "a b/c", "self", "x" * 300])
 def test_any_sensible_name(tmp_path, suffix, name):
     save({name: np.ones(2)}, tmp_path / f"s{suffix}")
     assert list(load(tmp_path / f"s{suffix}")) == [name]
 
 
 @BOTH
-@pytest.mark.parametrize(
-    "metadata", [None, {}, {"model": "mlp", "options": '{"hidden": [600, 100]}', "ü": "\0"}]
-)
+@pytest.mark.parametrize("metadata", [None, {}, {"model": "mlp", "options": '{"hidden": [600, 100]}', "ü": "\0"}])
 def test_metadata(tmp_path, suffix, metadata):
     save({"a": np.ones(2)}, tmp_path / f"s{suffix}", metadata)
     assert load_metadata(tmp_path / f"s{suffix}") == (metadata or {})
@@ -167,9 +163,7 @@ def test_values_that_are_not_arrays(tmp_path, suffix, value):
 
 
 @BOTH
-@pytest.mark.parametrize(
-    "name", ["", "__metadata__", "../up", "a/../../b", "/etc/x", "..\\up", "nul\0", "\ud800"]
-)
+@pytest.mark.parametrize("name", ["", "__metadata__", "../up", "a/../../b", "/etc/x", "..\\up", "nul\0", "\ud800"])
 def test_names_that_are_refused(tmp_path, suffix, name):
     with pytest.raises(ValueError, match="save: the name"):
         save({name: np.ones(1)}, tmp_path / f"s{suffix}")
@@ -455,9 +449,7 @@ def test_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, s
     assert [p.read_bytes() for p in tmp_path.iterdir()] == ([old] if old else [])
 
 
-@pytest.mark.parametrize(
-    "error", [KeyboardInterrupt, SystemExit, MemoryError, RuntimeError, OSError("no number")]
-)
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError, RuntimeError, OSError("no number")])
 @pytest.mark.parametrize("moment", ["write", "fsync", "replace"])
 def test_interruption_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, error, moment):
     path = tmp_path / "file"

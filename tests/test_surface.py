@@ -18,7 +18,9 @@ def page() -> str:
 
 
 def test_the_public_surface_is_the_one_on_file() -> None:
-    changes = list(difflib.unified_diff(SNAPSHOT.read_text("utf-8").splitlines(), page().splitlines(), n=0, lineterm=""))
+    changes = list(
+        difflib.unified_diff(SNAPSHOT.read_text("utf-8").splitlines(), page().splitlines(), n=0, lineterm="")
+    )
     assert not changes, "\n".join(["the public surface changed; if meant: python -m tests.test_surface", *changes])
 
 

@@ -99,6 +99,7 @@ class Op:
     dtype: Any
 
     prepare: Any = None  # a function of the inputs that casts the inputs to a common dtype before anything else
+    moves = False  # it is there to bring its input from one device to another
     view = False  # the output shares the input's memory; an op that may copy sets it on ctx
     views: Any = ()  # of a view op with several outputs: for each the op, with its options, that makes it alone
 
@@ -338,7 +339,7 @@ def _common_module(cls: type[Op], arrays: list) -> Any:
             f"{cls.name()}: its inputs are on different devices ({', '.join(m.__name__ for m in modules)} arrays); "
             "move them to one with .to(device)"
         )
-    if modules and modules[0] is not np:
+    if modules and modules[0] is not np and not cls.moves:
         current = modules[0].cuda.runtime.getDevice()
         for array in arrays:
             if array.device.id != current:

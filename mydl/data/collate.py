@@ -78,7 +78,5 @@ def default_convert(data: Any) -> Any:
 def _stack(arrays: list[Any]) -> MyTensor:
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
-        raise ValueError(
-            f"default_collate: samples must have one shape, got {', '.join(map(str, sorted(shapes)))}"
-        )
+        raise ValueError(f"default_collate: samples must have one shape, got {', '.join(map(str, sorted(shapes)))}")
     return MyTensor(array_module(arrays[0]).stack(arrays))

@@ -85,9 +85,7 @@ class TensorDataset(Dataset):
     def __init__(self, *tensors: MyTensor) -> None:
         for tensor in tensors:
             if not isinstance(tensor, MyTensor):
-                raise TypeError(
-                    f"TensorDataset: wanted tensors, got {type(tensor).__name__}; arrays: use ArrayDataset"
-                )
+                raise TypeError(f"TensorDataset: wanted tensors, got {type(tensor).__name__}; arrays: use ArrayDataset")
         _check_lengths("TensorDataset", [tensor.shape for tensor in tensors])
         self.tensors = tensors
 
@@ -292,9 +290,7 @@ def random_split(
 
 def _check_lengths(name: str, shapes: list[tuple[int, ...]]) -> None:
     if not shapes or any(not shape for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
-        raise ValueError(
-            f"{name}: wanted arrays of one length, got shapes {', '.join(map(str, map(tuple, shapes)))}"
-        )
+        raise ValueError(f"{name}: wanted arrays of one length, got shapes {', '.join(map(str, map(tuple, shapes)))}")
 
 
 def _host(values: Any) -> np.ndarray:

@@ -93,8 +93,7 @@ def draw_digits(size: int, seed: int, split: int) -> tuple[np.ndarray, np.ndarra
 
 def _draw(draw: np.ndarray, noise: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
     label, font, stroke = (
-        (draw[:, column] * choices).astype(np.int64)
-        for column, choices in enumerate((10, len(FONTS), STROKES))
+        (draw[:, column] * choices).astype(np.int64) for column, choices in enumerate((10, len(FONTS), STROKES))
     )
     glyphs = _glyphs()[font, label, stroke][:, None]
 
@@ -115,9 +114,9 @@ def _draw(draw: np.ndarray, noise: np.random.Generator, count: int) -> tuple[np.
         ]
     ).transpose(2, 0, 1)
     offset = GLYPH / 2 - (linear @ (SIDE / 2 + shift)[:, :, None])[:, :, 0]
-    images = warp.affine(
-        glyphs, np.concatenate([linear, offset[:, :, None]], axis=2), (SIDE, SIDE), bilinear=True
-    )[:, 0]
+    images = warp.affine(glyphs, np.concatenate([linear, offset[:, :, None]], axis=2), (SIDE, SIDE), bilinear=True)[
+        :, 0
+    ]
     images *= between(9, 0.55, 1.0).astype(np.float32)[:, None, None]
     deviation = between(10, 4, 30).astype(np.float32)[:, None, None]
     images += deviation * noise.standard_normal((count, SIDE, SIDE), np.float32)
@@ -135,9 +134,7 @@ def _glyphs() -> np.ndarray:
     for number, name in enumerate(FONTS):
         path = folder / f"{name}.ttf"
         if not path.is_file():
-            raise FileNotFoundError(
-                f"SyntheticDigits: matplotlib's font {path} is missing; reinstall matplotlib"
-            )
+            raise FileNotFoundError(f"SyntheticDigits: matplotlib's font {path} is missing; reinstall matplotlib")
         font = ImageFont.truetype(str(path), 48)
         for digit in range(10):
             glyphs[number, digit] = _render(str(digit), font)
@@ -156,9 +153,7 @@ def _render(text: str, font: Any) -> np.ndarray:
     ImageDraw.Draw(character).text((-left, -top), text, font=font, fill=255)
     wide = min(max(round((right - left) * TALL / (bottom - top)), 1), GLYPH - 8)
     canvas = Image.new("L", (GLYPH, GLYPH))
-    canvas.paste(
-        character.resize((wide, TALL), Image.Resampling.BILINEAR), ((GLYPH - wide) // 2, (GLYPH - TALL) // 2)
-    )
+    canvas.paste(character.resize((wide, TALL), Image.Resampling.BILINEAR), ((GLYPH - wide) // 2, (GLYPH - TALL) // 2))
     return np.asarray(canvas)
 
 

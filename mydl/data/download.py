@@ -115,9 +115,7 @@ def _check_content(path: str, sha256: str, content_bytes: int) -> None:
         raise _MirrorError("sent a damaged gzip file") from None
     if size != content_bytes:
         more = "more than " if size > content_bytes else ""
-        raise _MirrorError(
-            f"wrong content: {more}{min(size, content_bytes):,} bytes, wanted {content_bytes:,}"
-        )
+        raise _MirrorError(f"wrong content: {more}{min(size, content_bytes):,} bytes, wanted {content_bytes:,}")
     if digest.hexdigest() != sha256:
         raise _MirrorError(f"wrong content: SHA-256 {digest.hexdigest()}, wanted {sha256}")
 

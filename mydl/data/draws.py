@@ -91,9 +91,7 @@ def uniforms(count: int, columns: int) -> np.ndarray:
         return default_generator.next(AUGMENT).random((count, columns))
     samples = _now.samples
     if samples.size == 0 or count % samples.size:
-        raise RuntimeError(
-            f"a transform wants draws for {count} images while {samples.size} samples are being read"
-        )
+        raise RuntimeError(f"a transform wants draws for {count} images while {samples.size} samples are being read")
     wanted = columns * (count // samples.size)  # a sample may be made of several images
     call, _now.draws = _now.draws, _now.draws + 1
     blocks = -(-wanted // 2)  # a block of Philox gives four 32-bit words, two float64
@@ -118,9 +116,7 @@ def philox4x32(counter: tuple[Any, Any, Any, Any], key: tuple[Any, Any]) -> np.n
     >>> [hex(word) for word in philox4x32((0, 0, 0, 0), (0, 0))[:, 0]]
     ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
     """
-    c0, c1, c2, c3 = np.broadcast_arrays(
-        *(np.atleast_1d(np.asarray(word, np.uint64) & _LOW) for word in counter)
-    )
+    c0, c1, c2, c3 = np.broadcast_arrays(*(np.atleast_1d(np.asarray(word, np.uint64) & _LOW) for word in counter))
     k0, k1 = (int(word) & 0xFFFFFFFF for word in key)
     for _ in range(10):
         first, second = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)

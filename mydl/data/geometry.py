@@ -49,9 +49,7 @@ class Resize(ImageTransform):
         if any(side < 1 for side in np.atleast_1d(size)) or np.size(size) > 2:
             raise ValueError(f"Resize: wanted one or two sizes of at least 1, got {size}")
         if max_size is not None and (np.size(size) == 2 or max_size <= np.atleast_1d(size)[0]):
-            raise ValueError(
-                f"Resize: max_size={max_size} goes with a single size that is smaller, got size={size}"
-            )
+            raise ValueError(f"Resize: max_size={max_size} goes with a single size that is smaller, got size={size}")
 
     def _apply(self, pixels: np.ndarray) -> np.ndarray:
         size = self._target(*pixels.shape[2:])
@@ -104,13 +102,9 @@ class RandomCrop(ImageTransform):
         padding_mode: str = "constant",
     ) -> None:
         if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
-            raise ValueError(
-                f"RandomCrop: padding_mode {padding_mode!r}: wanted constant, edge, reflect or symmetric"
-            )
+            raise ValueError(f"RandomCrop: padding_mode {padding_mode!r}: wanted constant, edge, reflect or symmetric")
         if np.size(padding or 0) not in (1, 2, 4) or np.size(size) > 2:
-            raise ValueError(
-                f"RandomCrop: wanted 1 or 2 sizes and 1, 2 or 4 paddings, got {size} and {padding}"
-            )
+            raise ValueError(f"RandomCrop: wanted 1 or 2 sizes and 1, 2 or 4 paddings, got {size} and {padding}")
         self.size = size
         self.padding = padding
         self.pad_if_needed = pad_if_needed
@@ -182,9 +176,7 @@ class RandomRotation(ImageTransform):
             extent = np.ptp(places, axis=0)
             # A right angle swaps the sides, wherever the middle falls; else Pillow counts the pixels touched.
             touched = np.ceil(places.max(axis=0)) - np.floor(places.min(axis=0))
-            columns, rows = np.where(np.isclose(extent, np.rint(extent)), np.rint(extent), touched).astype(
-                int
-            )
+            columns, rows = np.where(np.isclose(extent, np.rint(extent)), np.rint(extent), touched).astype(int)
             size, seen = (int(rows), int(columns)), centre + np.array([columns - width, rows - height]) / 2
         offset = centre - turn @ seen
         return _affine(self, pixels, turn, offset, size)

@@ -60,9 +60,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
                 f"found {found:,}"
             )
         if stream.read(1):
-            raise ValueError(
-                f"{path}: more data than the {size:,} bytes of {_text(shape)} {dtype.name} it announces"
-            )
+            raise ValueError(f"{path}: more data than the {size:,} bytes of {_text(shape)} {dtype.name} it announces")
     big_endian = data.view(dtype.newbyteorder(">")).reshape(shape)
     return big_endian.astype(dtype, copy=False)
 
@@ -110,9 +108,7 @@ def open_content(path: str | os.PathLike[str]) -> Iterator[tuple[io.BufferedIOBa
             raise ValueError(f"{path}: damaged or incomplete gzip file ({error})") from None
 
 
-def _read_header(
-    stream: io.BufferedIOBase, path: str | os.PathLike[str]
-) -> tuple[np.dtype, tuple[int, ...], int]:
+def _read_header(stream: io.BufferedIOBase, path: str | os.PathLike[str]) -> tuple[np.dtype, tuple[int, ...], int]:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in DTYPES:
         codes = ", ".join(f"{code} {np.dtype(name).name}" for code, name in DTYPES.items())
@@ -123,16 +119,12 @@ def _read_header(
     dtype, rank = np.dtype(DTYPES[magic[2]]), magic[3]
     sizes = stream.read(4 * rank)
     if len(sizes) < 4 * rank:
-        raise ValueError(
-            f"{path}: cut short: found {len(sizes)} of the {4 * rank} header bytes that give the shape"
-        )
+        raise ValueError(f"{path}: cut short: found {len(sizes)} of the {4 * rank} header bytes that give the shape")
     shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
     # An axis of size 0 makes any shape "fit", but NumPy still refuses sizes that overflow and more than 64
     # axes.
     if rank > 64 or math.prod(max(size, 1) for size in shape) * dtype.itemsize > sys.maxsize:
-        raise ValueError(
-            f"{path}: its header says shape {_text(shape)} of {dtype.name}, more than any array can have"
-        )
+        raise ValueError(f"{path}: its header says shape {_text(shape)} of {dtype.name}, more than any array can have")
     return dtype, shape, 4 + 4 * rank
 
 

@@ -50,9 +50,7 @@ def to_pixels(img: Any, name: str) -> tuple[np.ndarray, Callable[[np.ndarray], A
     one_image = array.ndim == 2 or (array.ndim == 3 and isinstance(img, MyTensor))
     channels_last = False
     if not isinstance(img, MyTensor) and array.ndim > 2:
-        one_image = array.ndim == 3 and (
-            is_pil(img) or (array.dtype.kind != "f" and array.shape[-1] in (1, 3, 4))
-        )
+        one_image = array.ndim == 3 and (is_pil(img) or (array.dtype.kind != "f" and array.shape[-1] in (1, 3, 4)))
         channels_last = one_image or (array.ndim == 4 and array.dtype.kind != "f")
     has_channels = array.ndim == 4 or (array.ndim == 3 and one_image)
     pixels = array if has_channels else array[..., None, :, :]

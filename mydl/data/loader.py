@@ -85,9 +85,7 @@ class DataLoader:
     ) -> None:
         _check_options(num_workers, timeout, prefetch_factor, persistent_workers, generator, seed)
         if multiprocessing_context is not None:
-            raise NotImplementedError(
-                "DataLoader: multiprocessing_context: mydl loads in threads, not in processes"
-            )
+            raise NotImplementedError("DataLoader: multiprocessing_context: mydl loads in threads, not in processes")
         if not hasattr(dataset, "__getitem__"):
             raise TypeError(f"DataLoader: wanted a dataset with __getitem__, got {type(dataset).__name__}")
         if sampler is not None and shuffle:
@@ -118,9 +116,7 @@ class DataLoader:
         self.seed = seed
         self._epoch = 0  # the epoch and batch that come next …
         self._batch = 0
-        self._begun = (
-            False  # … unless this epoch was begun and left: then the next iteration is the next epoch
-        )
+        self._begun = False  # … unless this epoch was begun and left: then the next iteration is the next epoch
         self._epoch_seed: int | None = None
 
     def __len__(self) -> int:
@@ -152,20 +148,14 @@ class DataLoader:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go back to where `state_dict` was made: the next iteration gives the batch that came after it."""
         if set(state_dict) != {"epoch", "batch", "seed"}:
-            raise ValueError(
-                f"DataLoader: wanted a state with epoch, batch and seed, got {sorted(state_dict)}"
-            )
+            raise ValueError(f"DataLoader: wanted a state with epoch, batch and seed, got {sorted(state_dict)}")
         for name, value in state_dict.items():
             if (name, value) == ("seed", None):
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise ValueError(
-                    f"DataLoader: state: wanted {name} to be an integer of at least 0, got {value!r}"
-                )
+                raise ValueError(f"DataLoader: state: wanted {name} to be an integer of at least 0, got {value!r}")
         if self.seed is not None and state_dict["seed"] not in (self.seed, None):
-            raise ValueError(
-                f"DataLoader: a state of seed {state_dict['seed']} for a loader of seed {self.seed}"
-            )
+            raise ValueError(f"DataLoader: a state of seed {state_dict['seed']} for a loader of seed {self.seed}")
         self.set_epoch(state_dict["epoch"])
         self._epoch, self._batch, self._begun = state_dict["epoch"], state_dict["batch"], False
         self._epoch_seed = state_dict["seed"]
@@ -224,9 +214,7 @@ class DataLoader:
                     if future.done():  # a TimeoutError of the dataset's own
                         raise
                     wait = False
-                    raise RuntimeError(
-                        f"DataLoader: no batch within timeout={self.timeout} seconds"
-                    ) from None
+                    raise RuntimeError(f"DataLoader: no batch within timeout={self.timeout} seconds") from None
                 pending.extend(pool.submit(load, *item) for item in itertools.islice(batches, 1))
                 yield batch
         finally:

@@ -214,9 +214,7 @@ def _find_folder(name: str, root: Path, train: bool) -> tuple[Path | None, list[
 def _is_named(name: str, folder: Path) -> bool:
     """Whether the last words of a folder's path say that files with unknown sums are this dataset's."""
     path = folder.resolve().as_posix()
-    named = next(
-        (key for key, it in _PUBLISHED.items() for sub in it.folders if path.endswith("/" + sub)), "mnist"
-    )
+    named = next((key for key, it in _PUBLISHED.items() for sub in it.folders if path.endswith("/" + sub)), "mnist")
     return named == name
 
 

@@ -115,9 +115,7 @@ class WeightedRandomSampler(Sampler):
         if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples <= 0:
             raise ValueError(f"WeightedRandomSampler: wanted num_samples of at least 1, got {num_samples!r}")
         if not isinstance(replacement, bool):
-            raise ValueError(
-                f"WeightedRandomSampler: wanted replacement to be True or False, got {replacement!r}"
-            )
+            raise ValueError(f"WeightedRandomSampler: wanted replacement to be True or False, got {replacement!r}")
         self.weights = np.asarray(weights, np.float64)
         if self.weights.ndim != 1 or not np.isfinite(self.weights).all() or (self.weights < 0).any():
             raise ValueError("WeightedRandomSampler: wanted a vector of finite weights of at least 0")

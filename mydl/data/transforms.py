@@ -146,9 +146,7 @@ class Normalize(ImageTransform):
         array = tensor.array if isinstance(tensor, MyTensor) else tensor
         if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
             kind = array.dtype if isinstance(array, np.ndarray) else type(tensor).__name__
-            raise TypeError(
-                f"Normalize: wanted a floating tensor or array, got {kind}; put ToTensor() before it"
-            )
+            raise TypeError(f"Normalize: wanted a floating tensor or array, got {kind}; put ToTensor() before it")
         return super().__call__(tensor)
 
     def _apply(self, pixels: np.ndarray) -> np.ndarray:
@@ -156,9 +154,7 @@ class Normalize(ImageTransform):
         std = np.atleast_1d(np.asarray(self.std, pixels.dtype))
         channels = pixels.shape[1]
         if mean.size not in (1, channels) or std.size not in (1, channels):
-            raise ValueError(
-                f"Normalize: {mean.size} means and {std.size} deviations for {channels} channels"
-            )
+            raise ValueError(f"Normalize: {mean.size} means and {std.size} deviations for {channels} channels")
         out = pixels if self.inplace else None
         result = np.subtract(pixels, mean[:, None, None], out=out)
         result /= std[:, None, None]

@@ -189,13 +189,14 @@ def _traced(model: nn.NeuralNetwork, inputs: tuple[MyTensor, ...]) -> Trace:
 def _another(x: MyTensor) -> MyTensor:
     """A larger batch of other values in the example's dtype: floats around its own, integers from among them.
 
-    So indices stay valid ones. Every integer of the example's rows becomes another one, so that what depends on it shows.
+    So indices stay valid ones. Every integer of the example becomes another one, so that what depends on it shows.
     """
     array = to_host(x.array)
     count = 2 * array.shape[0] + 1
     draws = np.random.default_rng(0)
     if array.dtype.kind == "f":
-        low, high = float(array.min()), float(array.max())
+        finite = array[np.isfinite(array)]
+        low, high = float(finite.min(initial=0)), float(finite.max(initial=0))
         span = (high - low) or 1.0
         drawn = draws.uniform(low - span, high + span, (count, *array.shape[1:])).astype(array.dtype)
     else:

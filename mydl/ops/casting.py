@@ -40,6 +40,8 @@ class Cast(Op):
 class Move(Op):
     """x on another device; the gradient goes back to x's own."""
 
+    moves = True
+
     @staticmethod
     def forward(ctx: Any, x: Any, *, where: Any) -> Any:
         ctx.source = device_of(x)

@@ -71,9 +71,7 @@ class Adam(FlatOptimizer):
         name = type(self).__name__
         check_rates(name, lr=lr, eps=eps, weight_decay=weight_decay)
         check_betas(name, betas)
-        check_options(
-            name, foreach=foreach, fused=fused, capturable=capturable, differentiable=differentiable
-        )
+        check_options(name, foreach=foreach, fused=fused, capturable=capturable, differentiable=differentiable)
         defaults = {
             "lr": lr,
             "betas": betas,

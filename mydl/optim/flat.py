@@ -96,9 +96,7 @@ class FlatBuffer:
             shape, stop = p.array.shape, start + p.array.size
             p._slot = Slot(self, start, stop, value_slice(start, shape), gradient_slice(start, shape))
             p._grad_buffer = buffer = p._slot.gradient
-            p._buffer_references = sys.getrefcount(
-                buffer
-            )  # counted as Op.grad_buffer and MyTensor._own count it
+            p._buffer_references = sys.getrefcount(buffer)  # counted as Op.grad_buffer and MyTensor._own count it
             start = stop
 
 
@@ -139,8 +137,7 @@ class _Place:
         self.start = start
         self.stop = start + slot.stop - slot.start
         self.moments = [
-            (name, flat[start : self.stop].reshape(slot.array.shape))
-            for name, flat in zip(names, flats, strict=True)
+            (name, flat[start : self.stop].reshape(slot.array.shape)) for name, flat in zip(names, flats, strict=True)
         ]
 
 
@@ -251,12 +248,7 @@ class FlatOptimizer(Optimizer):
             if p.grad is None:
                 continue
             place = self._places.get(p)
-            if (
-                place is None
-                or place.slot is not p._slot
-                or p.array is not place.slot.array
-                or place.names != names
-            ):
+            if place is None or place.slot is not p._slot or p.array is not place.slot.array or place.names != names:
                 if not arranged:
                     self._arrange(group, names)
                     arranged = True
@@ -297,9 +289,7 @@ class FlatOptimizer(Optimizer):
             real = p.real.dtype
             p, g, moments = p.view(real), g.view(real), [moment.view(real) for moment in moments]
         first = run.parameters[0]
-        elsewhere = (
-            first.array is not begin.slot.array
-        )  # somebody holds its memory: its place serves as scratch
+        elsewhere = first.array is not begin.slot.array  # somebody holds its memory: its place serves as scratch
         if elsewhere:
             begin.slot.array[...] = first.array
         scalars = mode.quiet(self.update, group, p, g, moments, run.scalars, run.first)

@@ -24,9 +24,7 @@ def check_rates(optimizer: str, **values: Any) -> None:
     """
     for name, value in values.items():
         if isinstance(value, MyTensor) and value.numel() != 1:
-            raise ValueError(
-                f"{optimizer}: {name} as a tensor must have one element, got shape {value.shape}"
-            )
+            raise ValueError(f"{optimizer}: {name} as a tensor must have one element, got shape {value.shape}")
         if not isinstance(value, (int, float, np.number, MyTensor)):
             raise TypeError(f"{optimizer}: wanted a number for {name}, got {value!r}")
         if not float(value) >= 0:
@@ -51,13 +49,9 @@ def check_options(
     if foreach and fused:
         raise RuntimeError(f"{optimizer}: foreach and fused cannot both be True")
     if capturable:
-        raise NotImplementedError(
-            f"{optimizer}: capturable=True (a step inside a CUDA graph) is not supported"
-        )
+        raise NotImplementedError(f"{optimizer}: capturable=True (a step inside a CUDA graph) is not supported")
     if differentiable:
-        raise NotImplementedError(
-            f"{optimizer}: differentiable=True (gradients through the step) is not supported"
-        )
+        raise NotImplementedError(f"{optimizer}: differentiable=True (gradients through the step) is not supported")
 
 
 def check_betas(optimizer: str, betas: Sequence[Any]) -> None:
@@ -136,15 +130,11 @@ class Optimizer:
             raise TypeError(f"{name}: wanted a dict for a parameter group, got {type(param_group).__name__}")
         params = param_group["params"]
         if isinstance(params, set):
-            raise TypeError(
-                f"{name}: parameters must come in an order that stays the same; wanted a list, got a set"
-            )
+            raise TypeError(f"{name}: parameters must come in an order that stays the same; wanted a list, got a set")
         params = [params] if isinstance(params, MyTensor) else list(params)
         names = [item[0] for item in params if isinstance(item, tuple)]
         if names and len(names) != len(params):
-            raise ValueError(
-                f"{name}: {len(names)} of {len(params)} parameters have names; wanted all or none"
-            )
+            raise ValueError(f"{name}: {len(names)} of {len(params)} parameters have names; wanted all or none")
         if names:
             params = [item[1] for item in params]
             param_group["param_names"] = names
@@ -156,9 +146,7 @@ class Optimizer:
                     f"{name}: cannot optimize a tensor that is not a leaf ({describe(p)}, by {p.grad_fn!r})"
                 )
         if len(set(params)) != len(params):
-            warnings.warn(
-                f"{name}: a parameter group has the same parameter twice", UserWarning, stacklevel=3
-            )
+            warnings.warn(f"{name}: a parameter group has the same parameter twice", UserWarning, stacklevel=3)
         for group in self.param_groups:
             if ("param_names" in group) != ("param_names" in param_group):
                 raise ValueError(f"{name}: parameter groups with names and groups without cannot be mixed")
@@ -225,9 +213,7 @@ class Optimizer:
         saved = copy.deepcopy(state_dict["param_groups"])
         found, wanted = ([len(group["params"]) for group in groups] for groups in (saved, self.param_groups))
         if found != wanted:
-            raise ValueError(
-                f"{name}: the loaded state has groups of {found} parameters, this optimizer of {wanted}"
-            )
+            raise ValueError(f"{name}: the loaded state has groups of {found} parameters, this optimizer of {wanted}")
         by_number: dict[Any, Any] = {}
         for new, group in zip(saved, self.param_groups, strict=True):
             by_number.update(zip(new["params"], group["params"], strict=True))

@@ -64,9 +64,7 @@ class SGD(FlatOptimizer):
         check_rates(name, lr=lr, momentum=momentum, weight_decay=weight_decay)
         check_options(name, foreach=foreach, fused=fused, differentiable=differentiable)
         if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError(
-                f"{name}: nesterov needs a momentum and no dampening, got {momentum} and {dampening}"
-            )
+            raise ValueError(f"{name}: nesterov needs a momentum and no dampening, got {momentum} and {dampening}")
         defaults = {
             "lr": lr,
             "momentum": momentum,
@@ -113,7 +111,5 @@ class Momentum(SGD):
     0.9
     """
 
-    def __init__(
-        self, params: Iterable[Any], lr: float = 1e-2, momentum: float = 0.9, **options: Any
-    ) -> None:
+    def __init__(self, params: Iterable[Any], lr: float = 1e-2, momentum: float = 0.9, **options: Any) -> None:
         super().__init__(params, lr, momentum, **options)

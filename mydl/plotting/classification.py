@@ -49,9 +49,7 @@ def confusion_matrix(matrix: Any, class_names: Sequence[str] | None = None) -> F
     counts = host(matrix, "the confusion matrix", ndim=(2,))
     classes = counts.shape[0]
     if counts.shape != (classes, classes) or counts.min() < 0:
-        raise ValueError(
-            f"confusion_matrix: found shape {counts.shape}; wanted a square matrix of counts >= 0"
-        )
+        raise ValueError(f"confusion_matrix: found shape {counts.shape}; wanted a square matrix of counts >= 0")
     names = names_of(classes, class_names)
     totals = counts.sum(axis=1)
     right = np.diagonal(counts)

@@ -42,9 +42,7 @@ def training_curves(histories: History | Mapping[str, History]) -> Figure:
     measured = {column for history in runs.values() for column in history.columns}
     kinds = [kind for kind in ("loss", "accuracy") if measured & {f"train_{kind}", f"val_{kind}"}]
     if not kinds:
-        raise ValueError(
-            f"training_curves: found the columns {sorted(measured)}; wanted a loss or an accuracy"
-        )
+        raise ValueError(f"training_curves: found the columns {sorted(measured)}; wanted a loss or an accuracy")
     figure = new_figure(height=3.8)
     for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
         for number, history in enumerate(runs.values()):

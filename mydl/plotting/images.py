@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def sample_grid(
-    images: Any, labels: Any = None, class_names: Sequence[str] | None = None, columns: int = 10
-) -> Figure:
+def sample_grid(images: Any, labels: Any = None, class_names: Sequence[str] | None = None, columns: int = 10) -> Figure:
     """Images side by side, each under its label.
 
     Args:

@@ -49,9 +49,7 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     return Figure(figsize=(width, height), layout=layout, facecolor="white")
 
 
-def tidy(
-    axes: Axes, *, title: str = "", x: str = "", y: str = "", grid: Literal["x", "y"] | None = "y"
-) -> None:
+def tidy(axes: Axes, *, title: str = "", x: str = "", y: str = "", grid: Literal["x", "y"] | None = "y") -> None:
     """The look of every plot with a scale: two spines, a faint grid behind the data."""
     axes.set_title(title, fontsize=12, color=INK, loc="left")
     axes.set_xlabel(x, fontsize=11, color=INK)
@@ -106,9 +104,7 @@ def names_of(count: int, class_names: Sequence[str] | None) -> list[str]:
     if class_names is None:
         return [str(number) for number in range(count)]
     if len(class_names) != count:
-        raise ValueError(
-            f"plotting: found {len(class_names)} class names; wanted {count}, one for each class"
-        )
+        raise ValueError(f"plotting: found {len(class_names)} class names; wanted {count}, one for each class")
     return [str(name) for name in class_names]
 
 

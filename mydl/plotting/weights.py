@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 SIGNED = "RdBu_r"  # blue below zero, white at it, red above: told apart by all colour vision
 
 
-def weight_images(
-    weight: Any, shape: tuple[int, int] = (28, 28), count: int = 60, columns: int = 12
-) -> Figure:
+def weight_images(weight: Any, shape: tuple[int, int] = (28, 28), count: int = 60, columns: int = 12) -> Figure:
     """The first layer of an MLP: for each unit, its weights laid out as the image that they look at.
 
     Shows the `count` units of largest norm, largest first. Blue weights are negative, red ones positive; each
@@ -41,9 +39,7 @@ def weight_images(
     """
     units = host(weight, "weight", ndim=(2,))
     if units.shape[1] != math.prod(shape):
-        raise ValueError(
-            f"weight_images: found shape {units.shape}; wanted (units, {math.prod(shape)}) for {shape}"
-        )
+        raise ValueError(f"weight_images: found shape {units.shape}; wanted (units, {math.prod(shape)}) for {shape}")
     order = np.argsort(-np.linalg.norm(units.astype(np.float64), axis=1), kind="stable")[:count]
     tiles = np.stack([_own_scale(units[unit].reshape(shape)) for unit in order])
     return _mosaic_figure(tiles, columns, f"{len(order)} of {len(units)} units, largest weights first")
@@ -173,9 +169,7 @@ def _mosaic_figure(tiles: np.ndarray, columns: int, title: str, *, x: str = "", 
     tidy(axes, title=title, x=x, y=y, grid=None)
     bare(axes)
     bar_height = min(height, 3.0)
-    bar = figure.colorbar(
-        picture, ax=axes, fraction=0.05, shrink=bar_height / height, aspect=6 * bar_height, pad=0.02
-    )
+    bar = figure.colorbar(picture, ax=axes, fraction=0.05, shrink=bar_height / height, aspect=6 * bar_height, pad=0.02)
     bar.set_ticks([-1, 0, 1], labels=["−", "0", "+"])
     bar.outline.set_visible(False)
     return figure

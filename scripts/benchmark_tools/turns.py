@@ -67,11 +67,9 @@ LIBRARIES = {
 
 
 def fresh_environment() -> dict[str, str]:
-    """The environment as the user gave it, without the BLAS core that mydl set, and with mydl importable."""
+    """The environment as the user gave it, without mydl's settings of the BLAS, and with mydl importable."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *_python_path()])}
-    if blas_core.STATUS.endswith("set by mydl"):
-        del environment["OPENBLAS_CORETYPE"]
-    return environment
+    return {name: value for name, value in environment.items() if name not in blas_core.SET_HERE}
 
 
 def _python_path() -> list[str]:

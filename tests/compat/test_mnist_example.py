@@ -9,8 +9,7 @@ import mydl as torch
 import mydl.nn as nn
 import mydl.nn.functional as F
 import mydl.optim as optim
-from mydl.data import DataLoader, Subset, SyntheticDigits
-from mydl.data import transforms
+from mydl.data import DataLoader, Subset, SyntheticDigits, transforms
 from mydl.optim.lr_scheduler import StepLR
 
 

@@ -56,9 +56,7 @@ def test_white_on_black_with_the_digit_in_the_middle(train):
 def test_a_linear_model_is_not_enough(train, test):
     """A linear classifier fitted in closed form, ridge regression on one-hot labels: between 70% and 95%."""
     inputs = np.c_[train.data.array.reshape(-1, 784) / 255, np.ones(10_000)]
-    weights = np.linalg.solve(
-        inputs.T @ inputs + 10 * np.eye(785), inputs.T @ np.eye(10)[train.targets.array]
-    )
+    weights = np.linalg.solve(inputs.T @ inputs + 10 * np.eye(785), inputs.T @ np.eye(10)[train.targets.array])
     found = (np.c_[test.data.array.reshape(-1, 784) / 255, np.ones(2_000)] @ weights).argmax(axis=1)
     assert 0.7 < (found == test.targets.array).mean() < 0.95
 

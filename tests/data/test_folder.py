@@ -30,18 +30,14 @@ def test_classes_samples_and_targets(root):
 
 
 def test_transforms_and_batches(root):
-    data = ImageFolder(
-        root, transforms.Compose([transforms.Resize((2, 3)), transforms.ToTensor()]), lambda y: -y
-    )
+    data = ImageFolder(root, transforms.Compose([transforms.Resize((2, 3)), transforms.ToTensor()]), lambda y: -y)
     images, labels = next(iter(DataLoader(data, batch_size=4)))
     assert images.shape == (4, 3, 2, 3) and images.array.dtype == np.float32
     assert labels.tolist() == [0, 0, -1, -1]
 
 
 def test_own_loader_and_own_choice_of_files(root):
-    data = ImageFolder(
-        root, loader=str.upper, is_valid_file=lambda path: path.endswith(".txt"), allow_empty=True
-    )
+    data = ImageFolder(root, loader=str.upper, is_valid_file=lambda path: path.endswith(".txt"), allow_empty=True)
     assert [label for _, label in data] == [1] and data[0][0].endswith("NOTES.TXT")
 
 
@@ -56,9 +52,7 @@ def test_empty_folders(root, tmp_path):
         ImageFolder(tmp_path / "absent")
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda data: b"", lambda data: data[:60], lambda data: b"GIF89a" + bytes(50)]
-)
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:60], lambda data: b"GIF89a" + bytes(50)])
 def test_broken_images(tmp_path, damage):
     path = tmp_path / "broken.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 20), np.uint8)).save(path)

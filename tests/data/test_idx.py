@@ -45,11 +45,7 @@ def test_name_does_not_decide(tmp_path):
     data = idx_bytes(np.arange(4, dtype="u1"))
     (tmp_path / "plain.gz").write_bytes(data)
     (tmp_path / "packed").write_bytes(gzip.compress(data))
-    assert (
-        read_idx(tmp_path / "plain.gz").tolist()
-        == read_idx(str(tmp_path / "packed")).tolist()
-        == [0, 1, 2, 3]
-    )
+    assert read_idx(tmp_path / "plain.gz").tolist() == read_idx(str(tmp_path / "packed")).tolist() == [0, 1, 2, 3]
 
 
 GOOD = idx_bytes(np.arange(12, dtype="i2").reshape(3, 4))

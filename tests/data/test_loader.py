@@ -215,17 +215,13 @@ def test_samplers_and_their_epochs():
     assert sampler.epoch == 6
     loader = DataLoader(range(5), batch_sampler=BatchSampler([3, 3, 1], 2, False))
     assert orders(loader) == [[[3, 3], [1]]] and len(loader) == 2 and loader.batch_size is None
-    assert orders(DataLoader(range(5), 2, sampler=WeightedRandomSampler([0, 0, 1, 0, 0], 3))) == [
-        [[2, 2], [2]]
-    ]
+    assert orders(DataLoader(range(5), 2, sampler=WeightedRandomSampler([0, 0, 1, 0, 0], 3))) == [[[2, 2], [2]]]
     assert orders(DataLoader({"a": 1, "b": 2}, 2, sampler=["b", "a"])) == [[[2, 1]]]
 
 
 def test_own_collate_and_no_batches():
     pairs = TensorDataset(MyTensor(np.arange(4)), MyTensor(np.arange(4) * 10))
-    batches = list(
-        DataLoader(pairs, 3, collate_fn=lambda samples: [len(samples), type(samples[0])], num_workers=1)
-    )
+    batches = list(DataLoader(pairs, 3, collate_fn=lambda samples: [len(samples), type(samples[0])], num_workers=1))
     assert batches == [[3, tuple], [1, tuple]]
     loader = DataLoader(Subset([np.zeros(2), "text"], [1, 0]), batch_size=None)
     first, second = loader

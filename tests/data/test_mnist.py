@@ -31,9 +31,7 @@ def made_up(seed, train=True, count=12):
 
 
 def idx(array):
-    return (
-        bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
-    )
+    return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
 
 
 def write(folder, seed=0, packed=True, splits=("train", "t10k")):
@@ -214,9 +212,7 @@ def test_a_failed_download_says_where_it_looked(tmp_path, monkeypatch):
     monkeypatch.setattr("mydl.data.download.download", download)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("MYDL_DATA", str(tmp_path / "shared"))
-    with pytest.raises(
-        OSError, match=r"FashionMNIST: not in .*shared \(no such folder\), nor in .*cache.*no net"
-    ):
+    with pytest.raises(OSError, match=r"FashionMNIST: not in .*shared \(no such folder\), nor in .*cache.*no net"):
         find_data_root("fashion-mnist")
 
 

@@ -96,9 +96,7 @@ def test_to_tensor_of_other_kinds():
     np.testing.assert_array_equal(ToTensor()(floats).array, floats[:, None])
     np.testing.assert_array_equal(ToTensor()(Image.new("1", (2, 2), 1)).array, np.ones((1, 2, 2)))
     np.testing.assert_array_equal(ToTensor()(Image.new("F", (2, 2), 1.5)).array, np.full((1, 2, 2), 1.5))
-    np.testing.assert_array_equal(
-        ToTensor()(Image.new("I", (3, 2), 70_000)).array, np.full((1, 2, 3), 70_000)
-    )
+    np.testing.assert_array_equal(ToTensor()(Image.new("I", (3, 2), 70_000)).array, np.full((1, 2, 3), 70_000))
     with pytest.raises(TypeError, match="wanted a PIL image or a NumPy array, got MyTensor"):
         ToTensor()(MyTensor(floats))
     with pytest.raises(ValueError, match=r"2 to 4 dims, got shape \(3,\)"):
@@ -114,9 +112,7 @@ def test_normalize():
     np.testing.assert_allclose(result.array, expected, rtol=1e-5, atol=1e-6)
     assert result.array.dtype == np.float32
     np.testing.assert_array_equal(tensor.array, array)
-    np.testing.assert_allclose(
-        Normalize(mean, std)(MyTensor(array[0])).array, expected[0], rtol=1e-5, atol=1e-6
-    )
+    np.testing.assert_allclose(Normalize(mean, std)(MyTensor(array[0])).array, expected[0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(Normalize(0.5, 2)(array[:, 0]), (array[:, 0] - 0.5) / 2, rtol=1e-5, atol=1e-6)
     Normalize(mean, std, inplace=True)(tensor)
     np.testing.assert_allclose(tensor.array, expected, rtol=1e-5, atol=1e-6)
@@ -137,9 +133,7 @@ def test_resize_is_pillows(size, mode):
     smooth = np.asarray(Image.fromarray(GREY[0]).resize((9, 12), Image.Resampling.BILINEAR))
     pillow = {"nearest": 0, "bilinear": 2, "bicubic": 3}[mode.value]
     expected = np.asarray(Image.fromarray(smooth).resize(size[::-1], pillow)).astype(int)
-    assert np.abs(Resize(size, mode)(smooth).astype(int) - expected).max() <= (
-        16 if mode.value == "bicubic" else 1
-    )
+    assert np.abs(Resize(size, mode)(smooth).astype(int) - expected).max() <= (16 if mode.value == "bicubic" else 1)
 
 
 def test_resize_against_pytorch():
@@ -212,9 +206,7 @@ def test_affine_is_the_documented_map(angle, shift, scale, shear):
     expected = Image.fromarray(GREY[0]).transform(
         (9, 12), Image.Transform.AFFINE, tuple(back[:2].ravel()), Image.Resampling.BILINEAR
     )
-    transform = RandomAffine(
-        (angle, angle), (1, 1), (scale, scale), (shear[0],) * 2 + (shear[1],) * 2, BILINEAR
-    )
+    transform = RandomAffine((angle, angle), (1, 1), (scale, scale), (shear[0],) * 2 + (shear[1],) * 2, BILINEAR)
     wanted = (np.array(shift) / (9, 12) + 1) / 2
 
     def uniforms(count, columns):
@@ -244,9 +236,7 @@ def test_affine_ranges():
 
 
 def test_fill_by_channel():
-    found = RandomAffine((0, 0), translate=(1, 1), fill=(1, 2, 3))(
-        np.repeat(COLOUR[:1] // 2 + 100, 50, axis=0)
-    )
+    found = RandomAffine((0, 0), translate=(1, 1), fill=(1, 2, 3))(np.repeat(COLOUR[:1] // 2 + 100, 50, axis=0))
     outside = found[(found < 100).all(axis=-1)]
     assert len(outside) > 100 and (outside == (1, 2, 3)).all()
 
@@ -255,9 +245,7 @@ def test_flip():
     np.testing.assert_array_equal(RandomHorizontalFlip(1)(COLOUR), COLOUR[:, :, ::-1])
     np.testing.assert_array_equal(RandomHorizontalFlip(0)(COLOUR), COLOUR)
     image = Image.fromarray(COLOUR[0])
-    np.testing.assert_array_equal(
-        np.asarray(RandomHorizontalFlip(1)(image)), np.asarray(ImageOps.mirror(image))
-    )
+    np.testing.assert_array_equal(np.asarray(RandomHorizontalFlip(1)(image)), np.asarray(ImageOps.mirror(image)))
     flipped = RandomHorizontalFlip(0.3)(np.tile(np.array([[1, 2]], np.uint8), (4000, 1, 1)))[:, 0, 0] == 2
     assert abs(flipped.mean() - 0.3) < 0.03
     with pytest.raises(ValueError, match="probability"):
@@ -280,9 +268,7 @@ def test_crop_padding(mode, padding, widths):
     top, bottom, left, right = widths
     options = {"constant_values": 7} if mode == "constant" else {}
     expected = np.pad(GREY[0], ((top, bottom), (left, right)), mode, **options)
-    np.testing.assert_array_equal(
-        RandomCrop(expected.shape, padding, fill=7, padding_mode=mode)(GREY[0]), expected
-    )
+    np.testing.assert_array_equal(RandomCrop(expected.shape, padding, fill=7, padding_mode=mode)(GREY[0]), expected)
 
 
 def test_crop_sizes():
@@ -307,10 +293,8 @@ def test_crop_sizes():
 @both(GREY, COLOUR)
 def test_color_is_pillows(option, enhance, factor, batch):
     image = Image.fromarray(batch[0])
-    if image.mode == "L" and option == "saturation":
-        expected = batch[0]
-    else:
-        expected = np.asarray(enhance(image).enhance(factor))
+    unchanged = image.mode == "L" and option == "saturation"
+    expected = batch[0] if unchanged else np.asarray(enhance(image).enhance(factor))
     found = np.asarray(ColorJitter(**{option: (factor, factor)})(image))
     assert np.abs(found.astype(int) - expected).max() <= 1
 

@@ -63,9 +63,7 @@ def taps(x_shape, w_shape, y_size, stride, padding, dilation):
             yield (
                 k,
                 l,
-                tuple(
-                    slice(f, f + s * (m - 1) + 1, s) for f, s, m in zip(first, stride, y_size, strict=True)
-                ),
+                tuple(slice(f, f + s * (m - 1) + 1, s) for f, s, m in zip(first, stride, y_size, strict=True)),
             )
 
 
@@ -88,8 +86,7 @@ def expected(x, w, b, grad, stride, padding, dilation, groups):
 
 def output_size(x, w, stride, padding, dilation):
     return tuple(
-        (x.shape[2 + a] + 2 * padding[a] - dilation[a] * (w.shape[2 + a] - 1) - 1) // stride[a] + 1
-        for a in range(2)
+        (x.shape[2 + a] + 2 * padding[a] - dilation[a] * (w.shape[2 + a] - 1) - 1) // stride[a] + 1 for a in range(2)
     )
 
 

@@ -68,9 +68,7 @@ def test_backward_is_pytorchs(kernels, rng, shape, dtype, tolerance, affine):
     assert {g.dtype for g in got} == {np.dtype(dtype)}
     for g, leaf in zip(got, leaves if affine else leaves[:1], strict=False):
         expected = leaf.grad.numpy()
-        np.testing.assert_allclose(
-            g, expected, rtol=tolerance, atol=tolerance * max(1, np.abs(expected).max())
-        )
+        np.testing.assert_allclose(g, expected, rtol=tolerance, atol=tolerance * max(1, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize("shape", [(300, 6), (20, 6, 15, 15)])

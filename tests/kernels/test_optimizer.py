@@ -67,9 +67,7 @@ def test_adam_is_pytorchs(kernels, rng, size, weight_decay, decoupled, amsgrad, 
     grads = (rng.standard_normal((4, size)) * 10.0 ** -np.arange(4)[:, None]).astype(dtype)
     kind = torch.optim.AdamW if decoupled else torch.optim.Adam
     expected = _run_torch(
-        lambda ps: kind(
-            ps, lr=0.01, betas=(0.8, 0.95), weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize
-        ),
+        lambda ps: kind(ps, lr=0.01, betas=(0.8, 0.95), weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize),
         p,
         grads,
     )

@@ -31,15 +31,11 @@ def test_max_pool_is_pytorchs(kernels, rng, shape, kernel, stride, padding, dila
     assert y.dtype == dtype and indices.dtype == np.int64
     tx = torch.from_numpy(x.astype(np.float64)).requires_grad_()
     if 0 in shape:  # PyTorch refuses to pool no channels
-        size = kernels.max_pool2d(np.zeros((1, 1, *shape[2:])), kernel, stride, padding, dilation, ceil_mode)[
-            0
-        ].shape
+        size = kernels.max_pool2d(np.zeros((1, 1, *shape[2:])), kernel, stride, padding, dilation, ceil_mode)[0].shape
         assert y.shape == indices.shape == (*shape[:2], *size[2:])
         assert kernels.max_pool2d_backward(y, indices, shape).shape == shape
         return
-    ty, tindices = torch.nn.functional.max_pool2d(
-        tx, kernel, stride, padding, dilation, ceil_mode, return_indices=True
-    )
+    ty, tindices = torch.nn.functional.max_pool2d(tx, kernel, stride, padding, dilation, ceil_mode, return_indices=True)
     np.testing.assert_array_equal(y, ty.detach().numpy())
     np.testing.assert_array_equal(indices, tindices.numpy())
     grad = rng.integers(-9, 10, y.shape).astype(dtype)

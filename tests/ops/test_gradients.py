@@ -161,7 +161,10 @@ CASES: dict[str, list[tuple[Callable[..., Any], tuple[np.ndarray, ...]]]] = {
     "Put": [(lambda x, y: put(x, y) ** 2, (normal(3, 2), normal(2)))],
     "PutView": [(put_view, (normal(3, 2), normal(1)))],
     "Embedding": [
-        (lambda w: Embedding.apply(w, index=w.xp.asarray(INDEX), padding=None, by_frequency=False) ** 2, (normal(4, 2),)),
+        (
+            lambda w: Embedding.apply(w, index=w.xp.asarray(INDEX), padding=None, by_frequency=False) ** 2,
+            (normal(4, 2),),
+        ),
     ],
     "MatMul": [
         (lambda x, y: x @ y, (normal(2, 3), normal(3, 2))), (lambda x, y: x @ y, (normal(3), normal(3))),

@@ -38,9 +38,7 @@ CASES = {
     "one cycle linear": lambda s, o: s.OneCycleLR(
         o, [0.3, 0.5], epochs=6, steps_per_epoch=10, anneal_strategy="linear", pct_start=0.4, div_factor=10.0
     ),
-    "one cycle in three": lambda s, o: s.OneCycleLR(
-        o, 0.3, total_steps=60, three_phase=True, final_div_factor=50.0
-    ),
+    "one cycle in three": lambda s, o: s.OneCycleLR(o, 0.3, total_steps=60, three_phase=True, final_div_factor=50.0),
     "sequential": lambda s, o: s.SequentialLR(
         o, [s.LinearLR(o, 0.1, total_iters=10), s.CosineAnnealingLR(o, 40), s.ExponentialLR(o, 0.9)], [10, 45]
     ),
@@ -135,9 +133,7 @@ def test_state_dict_restores_the_middle_of_a_schedule(case):
         assert_equal(other, theirs, from_torch, reference)
 
 
-@pytest.mark.parametrize(
-    "case", ["step", "multistep", "exponential", "cosine", "linear", "polynomial", "constant"]
-)
+@pytest.mark.parametrize("case", ["step", "multistep", "exponential", "cosine", "linear", "polynomial", "constant"])
 def test_closed_form_at_a_given_epoch(case):
     mine, theirs, ours, reference = pair(CASES[case])
     mine.step()
@@ -272,9 +268,7 @@ BAD = [
 @pytest.mark.parametrize("case", range(len(BAD)))
 def test_bad_options_are_refused_as_by_torch(case):
     with pytest.raises(ValueError):
-        BAD[case](
-            torch.optim.lr_scheduler, make(torch.optim, torch.tensor([1.0], requires_grad=True), momentum=0.9)
-        )
+        BAD[case](torch.optim.lr_scheduler, make(torch.optim, torch.tensor([1.0], requires_grad=True), momentum=0.9))
     with pytest.raises(ValueError):
         BAD[case](optim.lr_scheduler, make(optim, mydl.tensor([1.0], requires_grad=True), momentum=0.9))
 
@@ -287,9 +281,7 @@ def test_other_refusals():
     with pytest.raises(TypeError, match="function"):
         schedulers.MultiplicativeLR(optimizer, 0.5)
     with pytest.raises(ValueError, match="another optimizer"):
-        schedulers.SequentialLR(
-            optimizer, [schedulers.StepLR(optimizer, 5), schedulers.StepLR(other, 5)], [3]
-        )
+        schedulers.SequentialLR(optimizer, [schedulers.StepLR(optimizer, 5), schedulers.StepLR(other, 5)], [3])
     with pytest.raises(ValueError, match="momentum"):
         schedulers.OneCycleLR(optim.Adagrad([mydl.tensor([1.0])]), 0.1, total_steps=5)
     cycle = schedulers.OneCycleLR(optim.SGD([mydl.tensor([1.0])]), 0.1, total_steps=2)

@@ -118,9 +118,7 @@ def test_state_moves_between_torch_and_mydl(name, options):
         reference.step()
     my_state, their_state = mine.state_dict(), reference.state_dict()
     assert my_state["param_groups"] == their_state["param_groups"]
-    assert {n: set(v) for n, v in my_state["state"].items()} == {
-        n: set(v) for n, v in their_state["state"].items()
-    }
+    assert {n: set(v) for n, v in my_state["state"].items()} == {n: set(v) for n, v in their_state["state"].items()}
     my_state = to_torch(my_state)
     mine.load_state_dict(to_arrays(their_state))
     reference.load_state_dict(my_state)
@@ -163,9 +161,7 @@ def test_groups_with_options_of_their_own(name):
     wide = {"weight_decay": 0.2, "maximize": True}
 
     def make(module, p):
-        optimizer = getattr(module, name)(
-            [{"params": p[:2], "lr": 0.05}, {"params": iter(p[2:4]), **wide}], lr=0.01
-        )
+        optimizer = getattr(module, name)([{"params": p[:2], "lr": 0.05}, {"params": iter(p[2:4]), **wide}], lr=0.01)
         optimizer.add_param_group({"params": p[4:], "lr": 0.02})
         return optimizer
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,14 +48,16 @@ class MemoryPointer:
         return octets[self.offset : self.offset + size].view(dtype).reshape(shape)
 
 
-class ndarray:  # noqa: N801 - CuPy's name
+class ndarray:
     """An array on the device. What it computes is NumPy's; what it refuses is CuPy's."""
 
     __slots__ = ("__weakref__", "_array", "base", "device")
     __hash__ = None  # type: ignore[assignment]
     __array_priority__ = 100
 
-    def __init__(self, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None, order: str = "C") -> None:
+    def __init__(
+        self, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None, order: str = "C"
+    ) -> None:
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         dtype = np.dtype(dtype)
         self._array = np.empty(shape, dtype, order) if memptr is None else memptr.slice_of(shape, dtype)
@@ -225,8 +226,10 @@ def unwrapped(value: Any) -> Any:
 def wrapped(result: Any, sources: tuple = ()) -> Any:
     """A NumPy result as device arrays; a view of a source remembers it as its base. Scalars become 0-d arrays."""
     if isinstance(result, (tuple, list)):
-        return type(result)(wrapped(part, sources) for part in result) if type(result) in (tuple, list) else tuple(
-            wrapped(part, sources) for part in result
+        return (
+            type(result)(wrapped(part, sources) for part in result)
+            if type(result) in (tuple, list)
+            else tuple(wrapped(part, sources) for part in result)
         )
     if not isinstance(result, (np.ndarray, np.generic)):
         return result
@@ -241,10 +244,8 @@ def wrapped(result: Any, sources: tuple = ()) -> Any:
         for source in sources:
             if isinstance(source, ndarray) and np.may_share_memory(source._array, result):
                 made.base = source if source.base is None else source.base
-                if source._array.flags.writeable:  # no view is read-only here, not even a broadcast one
-                    with warnings.catch_warnings():
-                        warnings.simplefilter("ignore")
-                        made._array.flags.writeable = True
+                if source._array.flags.writeable and not result.flags.writeable:
+                    made._array.flags.writeable = True  # no view is read-only here, not even a broadcast one
                 break
     return made
 
@@ -254,9 +255,7 @@ def _key(key: Any, shape: tuple[int, ...]) -> Any:
     parts = key if isinstance(key, tuple) else (key,)
     if not any(isinstance(part, (ndarray, np.ndarray, list)) for part in parts):
         return key
-    taken = sum(
-        0 if part is None or part is Ellipsis else part.ndim if _is_mask(part) else 1 for part in parts
-    )
+    taken = sum(0 if part is None or part is Ellipsis else part.ndim if _is_mask(part) else 1 for part in parts)
     read, axis = [], 0
     for part in parts:
         if part is Ellipsis:
@@ -302,7 +301,18 @@ def _method(name: str, parameters: list[str]) -> Callable:
     return method
 
 
-_SKIPPED = {"dump", "dumps", "mdspan", "reduced_view", "scatter_add", "scatter_max", "scatter_min", "toDlpack", "tofile", "ptp"}
+_SKIPPED = {
+    "dump",
+    "dumps",
+    "mdspan",
+    "reduced_view",
+    "scatter_add",
+    "scatter_max",
+    "scatter_min",
+    "toDlpack",
+    "tofile",
+    "ptp",
+}
 for _name, _parameters in API["methods"].items():
     if _name not in _SKIPPED and not hasattr(ndarray, _name):
         setattr(ndarray, _name, _method(_name, _parameters))
@@ -314,7 +324,9 @@ def _operator(name: str, in_place: bool) -> Callable:
     def operator(self: ndarray, *others: Any) -> Any:
         for other in others:
             if isinstance(other, np.ndarray):
-                raise TypeError(f"Unsupported type {type(other)}: a host array of shape {other.shape} with a device array")
+                raise TypeError(
+                    f"Unsupported type {type(other)}: a host array of shape {other.shape} with a device array"
+                )
             if not isinstance(other, (ndarray, np.generic, int, float, complex)):
                 return NotImplemented
         if name in ("__matmul__", "__rmatmul__"):
@@ -328,11 +340,7 @@ def _operator(name: str, in_place: bool) -> Callable:
     return operator
 
 
-_OPERATORS = (
-    "abs add and divmod eq floordiv ge gt iadd iand ifloordiv ilshift imod imul invert ior ipow irshift isub itruediv ixor le "
-    "lshift lt matmul mod mul ne neg or pos pow radd rand rdivmod rfloordiv rlshift rmatmul rmod rmul ror rpow rrshift "
-    "rshift rsub rtruediv rxor sub truediv xor"
-).split()
+_OPERATORS = ["abs", "add", "and", "divmod", "eq", "floordiv", "ge", "gt", "iadd", "iand", "ifloordiv", "ilshift", "imod", "imul", "invert", "ior", "ipow", "irshift", "isub", "itruediv", "ixor", "le", "lshift", "lt", "matmul", "mod", "mul", "ne", "neg", "or", "pos", "pow", "radd", "rand", "rdivmod", "rfloordiv", "rlshift", "rmatmul", "rmod", "rmul", "ror", "rpow", "rrshift", "rshift", "rsub", "rtruediv", "rxor", "sub", "truediv", "xor"]
 for _name in _OPERATORS:
     _in_place = _name.startswith("i") and _name != "invert"
     setattr(ndarray, f"__{_name}__", _operator(f"__{_name}__", _in_place))

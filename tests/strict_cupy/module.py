@@ -23,7 +23,21 @@ _WAITING = {
     "unique_inverse", "unique_values", "array_repr", "array_str", "array2string",
 }  # fmt: skip
 _LIBRARY = {"matmul", "dot", "tensordot", "einsum", "inner", "outer", "vdot", "convolve", "correlate"}
-_CHECKED = {"cholesky", "cond", "det", "eigh", "eigvalsh", "inv", "lstsq", "matrix_rank", "pinv", "qr", "slogdet", "solve", "svd"}
+_CHECKED = {
+    "cholesky",
+    "cond",
+    "det",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "lstsq",
+    "matrix_rank",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "svd",
+}
 _RENAMED = {"newshape": "shape", "obj": "object"}
 _WRAPPING = {"take", "put"}
 
@@ -63,13 +77,15 @@ class Ufunc:
 
 def _function(name: str, parameters: list[str], numpys: Callable, where: str = "cupy") -> Callable:
     """NumPy's function with CuPy's parameters."""
-    open_ended = any(p in ("args", "kwargs", "arys", "operands", "arrays_and_dtypes", "xi", "*xi") or p[0] == "*" for p in parameters)
+    open_ended = any(
+        p in ("args", "kwargs", "arys", "operands", "arrays_and_dtypes", "xi", "*xi") or p[0] == "*" for p in parameters
+    )
 
     def function(*args: Any, **options: Any) -> Any:
         unknown = [option for option in options if option not in parameters]
         if not open_ended and (unknown or len(args) > len(parameters)):
             raise TypeError(f"{where}.{name}({', '.join(parameters)}): got {len(args)} by position and {unknown}")
-        if name in _WAITING or where.endswith("linalg") and name in _CHECKED:
+        if name in _WAITING or (where.endswith("linalg") and name in _CHECKED):
             LEDGER.synchronise(f"{where}.{name}()")
         if name in _LIBRARY or where.endswith("linalg"):
             LEDGER.library("cuBLAS")
@@ -91,7 +107,9 @@ def _creating(name: str) -> Callable:
     return _function(name, API["functions"][name], getattr(np, name))
 
 
-def _array(obj: Any, dtype: Any = None, copy: bool | None = True, order: str = "K", subok: bool = False, ndmin: int = 0) -> ndarray:
+def _array(
+    obj: Any, dtype: Any = None, copy: bool | None = True, order: str = "K", subok: bool = False, ndmin: int = 0
+) -> ndarray:
     """A device array from a device array, or a copy of what is on the host."""
     runtime.machine.require()
     if isinstance(obj, ndarray):

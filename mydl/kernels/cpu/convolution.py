@@ -32,9 +32,7 @@ from mydl.kernels.cpu.vectors import LANES
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
-_CHUNKS = (
-    16  # partial sums of a weight gradient, whatever the number of threads, so that the bits are the same
-)
+_CHUNKS = 16  # partial sums of a weight gradient, whatever the number of threads, so that the bits are the same
 _PARTIAL_BYTES = 64 * 2**20  # but no more memory than this for them
 _NO_BIAS = np.zeros(1, np.float32)
 _VECTORS_AT_A_TIME = 64  # of the output's gradient: CHANNELS rows of them fit the first-level cache
@@ -68,9 +66,7 @@ def conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups):
            [1., 1.]], dtype=float32)
     """
     size = grad.shape[2:]
-    plan = _served(grad, w) and input_grad_plan(
-        tuple(input_shape), w.shape, size, stride, padding, dilation, groups
-    )
+    plan = _served(grad, w) and input_grad_plan(tuple(input_shape), w.shape, size, stride, padding, dilation, groups)
     if not plan or not np.isfinite(w).all():
         return reference.conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups)
     dx = np.empty(input_shape, np.float32)
@@ -236,9 +232,7 @@ def _pack(planes, x, group, image, images, row, end_row, spare, sizes, phases, p
                     elif step_h == 1:
                         copy_row(line, source + 4 * (r * step_v + phase_v) * width, phase_cols)
                     else:
-                        gather_row(
-                            line, source + 4 * ((r * step_v + phase_v) * width + phase_h), step_h, phase_cols
-                        )
+                        gather_row(line, source + 4 * ((r * step_v + phase_v) * width + phase_h), step_h, phase_cols)
 
 
 @compile_serial()
@@ -348,9 +342,7 @@ def _correlate_chunks(task, tasks, chunks, grad, x, planes, partials, partial, s
                 next_x, end_x, step_x = _following(
                     x, image + images, images, tiles, in_channels, sizes[5], sizes[6], sizes
                 )
-                next_g, end_g, step_g = _following(
-                    grad, image + images, images, tiles, out_channels, rows, cols, sizes
-                )
+                next_g, end_g, step_g = _following(grad, image + images, images, tiles, out_channels, rows, cols, sizes)
                 for o in range(blocks):
                     sums = partials + 4 * (chunk * partial + (group * blocks + o) * len(x_offsets) * CHANNELS)
                     for v in range(0, vectors, _VECTORS_AT_A_TIME):

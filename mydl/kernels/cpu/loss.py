@@ -68,9 +68,7 @@ IN_ORDER = {"contract", "nsz"}
 
 
 def _served(axis: int, *arrays: np.ndarray) -> bool:
-    return all(
-        a.dtype == np.float32 and a.flags.c_contiguous and a.size and axis in (-1, a.ndim - 1) for a in arrays
-    )
+    return all(a.dtype == np.float32 and a.flags.c_contiguous and a.size and axis in (-1, a.ndim - 1) for a in arrays)
 
 
 def softmax(x: np.ndarray, axis: int) -> np.ndarray:

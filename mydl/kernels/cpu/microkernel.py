@@ -94,9 +94,7 @@ def correlate_tile(typingctx, out, grad, grad_stride, x, positions, offsets, vec
     def generate(context, builder, signature, args):
         out, grad, grad_stride, x, positions, offsets, vectors = args
         positions, offsets = integers(builder, positions), integers(builder, offsets)
-        rows = [
-            builder.gep(floats(builder, grad), [builder.mul(I64(o), grad_stride)]) for o in range(CHANNELS)
-        ]
+        rows = [builder.gep(floats(builder, grad), [builder.mul(I64(o), grad_stride)]) for o in range(CHANNELS)]
         x = floats(builder, x)
         taps = [builder.gep(x, [element(builder, offsets, I64(k))]) for k in range(TAPS)]
 

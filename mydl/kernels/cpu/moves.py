@@ -214,6 +214,4 @@ def _image_rows(builder, address, stride, images, spare):
     """Pointers to rows of LANES images, `stride` apart, of which those from `images` on are `spare`."""
     first, spare = floats(builder, address), floats(builder, spare)
     rows = [builder.gep(first, [builder.mul(I64(j), stride)]) for j in range(LANES)]
-    return [
-        builder.select(builder.icmp_signed("<", I64(j), images), row, spare) for j, row in enumerate(rows)
-    ]
+    return [builder.select(builder.icmp_signed("<", I64(j), images), row, spare) for j, row in enumerate(rows)]

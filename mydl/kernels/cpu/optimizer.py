@@ -31,9 +31,7 @@ def sgd_step(
 ) -> None:
     """Stochastic gradient descent with momentum; see `reference.sgd_step`."""
     if not _served(p, g, momentum_buffer):
-        reference.sgd_step(
-            p, g, momentum_buffer, lr, momentum, dampening, weight_decay, nesterov, first, maximize
-        )
+        reference.sgd_step(p, g, momentum_buffer, lr, momentum, dampening, weight_decay, nesterov, first, maximize)
         return
     sign = -1.0 if maximize else 1.0
     if momentum_buffer is None:

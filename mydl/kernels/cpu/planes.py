@@ -111,9 +111,7 @@ def forward_plan(x_shape, w_shape, stride: Pair, padding: Pair, dilation: Pair, 
     result = [(size[a] - 1 + padding[a] - along[a][-1]) // stride[a] + 1 for a in range(2)]
     taps = [(k * kernel[1] + l, v, h) for k, v in enumerate(along[0]) for l, h in enumerate(along[1])]
     strides = (o // groups * (c // groups) * len(taps), c // groups * len(taps), len(taps))
-    problem = _Problem(
-        n, groups, c // groups, o // groups, size, stride, result, (1, 1), {(0, 0): taps}, strides
-    )
+    problem = _Problem(n, groups, c // groups, o // groups, size, stride, result, (1, 1), {(0, 0): taps}, strides)
     return _better(problem)
 
 
@@ -230,9 +228,7 @@ def _pixels_in_lanes(problem: _Problem) -> Plan:
     )
 
 
-def _sizes(
-    problem: _Problem, in_lanes, pitch, lines, origin, plane, block, band, held, low, high, run_stride
-):
+def _sizes(problem: _Problem, in_lanes, pitch, lines, origin, plane, block, band, held, low, high, run_stride):
     """The integers for the drivers."""
     return (
         int(in_lanes), problem.images, problem.groups, problem.in_channels, problem.out_channels,

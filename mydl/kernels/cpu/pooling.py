@@ -114,9 +114,7 @@ def avg_pool2d(
 ) -> np.ndarray:
     """The mean of each window; see `reference.avg_pool2d`."""
     if x.dtype != np.float32:
-        return reference.avg_pool2d(
-            x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
-        )
+        return reference.avg_pool2d(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
     n, c, h, w = x.shape
     out = pooled_shape(x.shape, kernel, stride, padding, (1, 1), ceil_mode)
     divisors = window_divisors(x.shape, out, kernel, stride, padding, count_include_pad, divisor_override)

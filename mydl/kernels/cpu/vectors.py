@@ -48,9 +48,7 @@ def load(builder, pointer, offset: int = 0, lanes: int = LANES):
 
 
 def store(builder, value, pointer, offset: int = 0) -> None:
-    builder.store(
-        value, builder.bitcast(builder.gep(pointer, [I64(offset)]), value.type.as_pointer()), align=4
-    )
+    builder.store(value, builder.bitcast(builder.gep(pointer, [I64(offset)]), value.type.as_pointer()), align=4)
 
 
 def splat(builder, scalar):
@@ -131,8 +129,7 @@ def transpose(builder, vectors):
         for i in (i for i in lanes if not i & block):
             a, b = vectors[i], vectors[i + block]
             vectors[i], vectors[i + block] = (
-                builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, LANES), mask))
-                for mask in (low, high)
+                builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, LANES), mask)) for mask in (low, high)
             )
         block *= 2
     return vectors

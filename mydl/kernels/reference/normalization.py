@@ -27,9 +27,7 @@ def _dot(a: Array, b: Array) -> Array:
     return array_module(a).einsum("ncl,ncl->nc", a.reshape(shape), b.reshape(shape)).sum(axis=0)
 
 
-def batch_norm(
-    x: Array, weight: Array | None, bias: Array | None, eps: float
-) -> tuple[Array, Array, Array, Array]:
+def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array, Array]:
     """Normalise every channel of a batch: y = (x - mean) / sqrt(var + eps) · weight + bias.
 
     Ioffe and Szegedy, "Batch Normalization", ICML 2015. x is (N, C), (N, C, L), (N, C, H, W), ...; weight and

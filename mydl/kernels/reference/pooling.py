@@ -59,9 +59,7 @@ def pooled_shape(
     )
 
 
-def _padded_size(
-    shape: tuple[int, ...], out: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> Pair:
+def _padded_size(shape: tuple[int, ...], out: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
     """The size of the plane with its padding and with what the last windows reach beyond it."""
     return tuple(
         max(size + 2 * p, (o - 1) * s + d * (k - 1) + 1)
@@ -69,9 +67,7 @@ def _padded_size(
     )
 
 
-def _taps(
-    padded: Array, out: Pair, kernel: Pair, stride: Pair, dilation: Pair
-) -> Iterator[tuple[Pair, Array]]:
+def _taps(padded: Array, out: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Iterator[tuple[Pair, Array]]:
     """For each place (i, j) in the kernel the view (N, C, Ho, Wo) of what the windows have there."""
     for i in range(kernel[0]):
         for j in range(kernel[1]):

@@ -25,9 +25,7 @@ def per_group(scheduler: Any, name: str, optimizer: Optimizer, value: Any) -> li
     if not isinstance(value, (list, tuple)):
         return [value] * groups
     if len(value) != groups:
-        raise ValueError(
-            f"{type(scheduler).__name__}: wanted {groups} values of {name}, one a group, got {len(value)}"
-        )
+        raise ValueError(f"{type(scheduler).__name__}: wanted {groups} values of {name}, one a group, got {len(value)}")
     return list(value)
 
 

@@ -68,9 +68,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     ) -> None:
         for name, value in (("T_0", T_0), ("T_mult", T_mult)):
             if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"CosineAnnealingWarmRestarts: wanted a positive integer for {name}, got {value!r}"
-                )
+                raise ValueError(f"CosineAnnealingWarmRestarts: wanted a positive integer for {name}, got {value!r}")
         if not isinstance(eta_min, (int, float)):
             raise ValueError(f"CosineAnnealingWarmRestarts: wanted a number for eta_min, got {eta_min!r}")
         self.T_0 = T_0

@@ -15,9 +15,7 @@ __all__ = ["CyclicLR", "OneCycleLR"]
 class _MomentumCycler(LRScheduler):
     """What both have in common: the momentum, or Adam's first beta, goes between two bounds."""
 
-    def _begin_momentum(
-        self, optimizer: Optimizer, base: Any, top: Any, begin: bool
-    ) -> tuple[list[Any], list[Any]]:
+    def _begin_momentum(self, optimizer: Optimizer, base: Any, top: Any, begin: bool) -> tuple[list[Any], list[Any]]:
         """The bounds for each group, (base, top); with `begin` the groups start from the top."""
         if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
             raise ValueError(
@@ -127,9 +125,7 @@ class CyclicLR(_MomentumCycler):
             bounds = zip(self.optimizer.param_groups, self.base_momentums, self.max_momentums, strict=True)
             for group, low, high in bounds:
                 self._set_momentum(group, high - (high - low) * height * scale)
-        return [
-            low + (high - low) * height * scale for low, high in zip(self.base_lrs, self.max_lrs, strict=True)
-        ]
+        return [low + (high - low) * height * scale for low, high in zip(self.base_lrs, self.max_lrs, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
         """All but the optimizer and a plain function."""
@@ -137,9 +133,7 @@ class CyclicLR(_MomentumCycler):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up another scheduler's state; its function stays this one's."""
-        super().load_state_dict(
-            {key: value for key, value in state_dict.items() if key != "_scale_fn_custom"}
-        )
+        super().load_state_dict({key: value for key, value in state_dict.items() if key != "_scale_fn_custom"})
         if state_dict["_scale_fn_custom"] is not None:
             self._scale_fn_custom.__dict__.update(state_dict["_scale_fn_custom"])
 

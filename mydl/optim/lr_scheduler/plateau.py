@@ -55,9 +55,7 @@ class ReduceLROnPlateau(LRScheduler):
         if mode not in ("min", "max"):
             raise ValueError(f"ReduceLROnPlateau: wanted mode 'min' or 'max', got {mode!r}")
         if threshold_mode not in ("rel", "abs"):
-            raise ValueError(
-                f"ReduceLROnPlateau: wanted threshold_mode 'rel' or 'abs', got {threshold_mode!r}"
-            )
+            raise ValueError(f"ReduceLROnPlateau: wanted threshold_mode 'rel' or 'abs', got {threshold_mode!r}")
         self.optimizer = optimizer
         self.default_min_lr = None if isinstance(min_lr, (list, tuple)) else min_lr
         self.min_lrs = self._per_group(min_lr)
@@ -80,9 +78,7 @@ class ReduceLROnPlateau(LRScheduler):
         if not isinstance(min_lr, (list, tuple)):
             return [min_lr] * groups
         if len(min_lr) != groups:
-            raise ValueError(
-                f"ReduceLROnPlateau: wanted {groups} values of min_lr, one a group, got {len(min_lr)}"
-            )
+            raise ValueError(f"ReduceLROnPlateau: wanted {groups} values of min_lr, one a group, got {len(min_lr)}")
         return list(min_lr)
 
     @property
@@ -121,9 +117,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     def _reduce(self) -> None:
         if len(self.min_lrs) != len(self.optimizer.param_groups):  # groups were added since
-            self.min_lrs = self._per_group(
-                self.min_lrs if self.default_min_lr is None else self.default_min_lr
-            )
+            self.min_lrs = self._per_group(self.min_lrs if self.default_min_lr is None else self.default_min_lr)
         for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
             before = float(group["lr"])
             after = max(before * self.factor, lowest)
