@@ -32,6 +32,20 @@ MODULES = {
 }
 
 
+class _Name:
+    """A default that prints as its name: a function's own repr has its address, another one in every process."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _shown(default: Any) -> Any:
+    return _Name(default.__name__) if inspect.isfunction(default) else default
+
+
 def signature(value: Any) -> str:
     """The arguments of a function or class with their defaults; "" where there are none to show.
 
@@ -43,7 +57,7 @@ def signature(value: Any) -> str:
         found = inspect.signature(value)
     except (TypeError, ValueError):
         return ""
-    plain = [p.replace(annotation=inspect.Parameter.empty) for p in found.parameters.values()]
+    plain = [p.replace(annotation=inspect.Parameter.empty, default=_shown(p.default)) for p in found.parameters.values()]
     if plain and plain[0].name == "self":
         plain = plain[1:]
     return str(found.replace(parameters=plain, return_annotation=inspect.Signature.empty))
