@@ -57,7 +57,9 @@ def signature(value: Any) -> str:
         found = inspect.signature(value)
     except (TypeError, ValueError):
         return ""
-    plain = [p.replace(annotation=inspect.Parameter.empty, default=_shown(p.default)) for p in found.parameters.values()]
+    plain = [
+        p.replace(annotation=inspect.Parameter.empty, default=_shown(p.default)) for p in found.parameters.values()
+    ]
     if plain and plain[0].name == "self":
         plain = plain[1:]
     return str(found.replace(parameters=plain, return_annotation=inspect.Signature.empty))

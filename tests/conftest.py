@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,28 +22,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def ledger():
+def ledger() -> Iterator[strict_cupy.Ledger]:
     """The stand-in in CuPy's place for one test; its ledger of waits and copies."""
     with strict_cupy.installed() as ledger:
         yield ledger
 
 
+@pytest.fixture
+def tensors_on_device(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A function after whose call what a test makes without a `device=` is on the GPU."""
+
+    def switch() -> None:
+        tensors, draws = (importlib.import_module(name) for name in ("mydl.tensor", "mydl.functions.random"))
+        as_array, tensor_of = tensors.as_array, draws.tensor_of
+        monkeypatch.setattr(tensors, "as_array", lambda data, dtype=None: on_device(as_array(data, dtype), "cuda"))
+        monkeypatch.setattr(draws, "tensor_of", lambda value: tensor_of(on_device(value, "cuda")))
+
+    return switch
+
+
 @pytest.fixture(autouse=True)
-def _device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _device(request: pytest.FixtureRequest) -> None:
     """Make what the tests make without a `device=` on the device that was asked for."""
     where = request.config.getoption("--device")
-    if where == "cpu":
-        return
     if where == "strict":
         request.getfixturevalue("ledger")
-    tensors, draws = (importlib.import_module(name) for name in ("mydl.tensor", "mydl.functions.random"))
-    as_array, tensor_of = tensors.as_array, draws.tensor_of
-
-    def as_device_array(data: Any, dtype: Any = None) -> Any:
-        return on_device(as_array(data, dtype), "cuda")
-
-    def device_tensor_of(value: Any) -> Any:
-        return tensor_of(on_device(value, "cuda"))
-
-    monkeypatch.setattr(tensors, "as_array", as_device_array)
-    monkeypatch.setattr(draws, "tensor_of", device_tensor_of)
+    if where != "cpu":
+        request.getfixturevalue("tensors_on_device")()

@@ -19,6 +19,12 @@ NOT_INSTALLED = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget that CuPy, or its stand-in, was found to work."""
+    monkeypatch.setattr(backend, "_checked_cupy", None)
+
+
 def refusals() -> set[str]:
     """What every way to a GPU answers."""
     texts = set()
@@ -95,7 +101,8 @@ def test_an_import_that_fails_inside_cupy_says_so(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(backend.importlib, "import_module", broken)
     assert mydl.cuda.why_unavailable() == (
-        'CUDA libraries missing (libcudart.so.12: cannot open shared object file). Run: pip install "cupy-cuda12x[ctk]".'
+        "CUDA libraries missing (libcudart.so.12: cannot open shared object file). "
+        'Run: pip install "cupy-cuda12x[ctk]".'
     )
 
 

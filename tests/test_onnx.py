@@ -233,7 +233,7 @@ def test_several_inputs_and_float64(tmp_path):
             self.left, self.right = nn.Linear(3, 4), nn.Linear(5, 4)
 
         def forward(self, a, b):
-            return F.silu(self.left(a)) + self.right(b), a.mean(1)
+            return F.tanh(self.left(a)) + self.right(b), a.mean(1)
 
     check(Model().double(), tmp_path / "model.onnx", (3,), (5,), dtype=np.float64, tolerance=1e-7)
 
@@ -246,7 +246,7 @@ def test_any_example_gives_the_same_file(example, tmp_path):
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
-@pytest.mark.parametrize("opset", [20, 22])
+@pytest.mark.parametrize("opset", [20, 21])
 def test_the_file_names_its_opset_its_weights_and_the_batch(opset, tmp_path):
     path = tmp_path / "model.onnx"
     check(models.build("mlp", hidden=(5,)), path, (1, 28, 28), opset=opset)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mydl.autograd.engine import Variable
+from mydl.backend import to_host
 from mydl.functions.arguments import Tensor, axis_of, require_tensor, shape_of
 from mydl.functions.shape import reshape, transpose
 from mydl.ops.indexing import Take
@@ -62,7 +64,7 @@ def repeat_interleave(
     if dim is None:
         input, dim = reshape(input, -1), 0
     axis = axis_of(dim, input.ndim, "repeat_interleave")
-    counts = np.asarray(getattr(repeats, "array", repeats))
+    counts = to_host(repeats.array) if isinstance(repeats, Variable) else np.asarray(repeats)
     length = input.shape[axis] if input.ndim else 1
     if counts.size not in (1, length) or (counts < 0).any():
         raise RuntimeError(f"repeat_interleave: wanted one count of 0 or more, or {length}, got {counts.tolist()}")

@@ -149,7 +149,10 @@ def numbers_only(inputs: tuple) -> tuple:
 
 
 def _tensors_where_needed(inputs: tuple) -> Any:
-    """NumPy scalars as 0-d arrays, so that a forward on two of them has an array module."""
+    """NumPy scalars as 0-d arrays where all are scalars, so that forward has an array module."""
+    if any(_has_array(value) for value in inputs):
+        yield from inputs
+        return
     for value in inputs:
         yield tensor_of(value) if isinstance(value, np.generic) else value
 

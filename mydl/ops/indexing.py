@@ -67,12 +67,21 @@ class PlaceAt(Op):
     def forward(ctx: Any, x: Any, *, key: Any, shape: tuple) -> Any:
         ctx.key = key
         y = ctx.xp.zeros(shape, dtype=x.dtype)
-        ctx.xp.add.at(y, key, x)
-        return y
+        return _added_at(y, key, x)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         return ctx.call(Take, grad, key=ctx.key)
+
+
+def _added_at(zeros: Any, key: Any, x: Any) -> Any:
+    """`zeros` with x added at `key`, in a dtype in which a GPU can add atomically."""
+    xp, dtype = array_module(zeros), zeros.dtype
+    if xp is not np and dtype not in (np.float32, np.float64):
+        wide = {"f": np.float32, "c": dtype}.get(dtype.kind, np.uint64)  # modulo 2**64 the sign makes no difference
+        zeros, x = zeros.astype(wide), x.astype(wide)
+    xp.add.at(zeros, key, x)
+    return zeros.astype(dtype, copy=False)
 
 
 def _along(xp: Any, index: Any, axis: int) -> tuple:
@@ -111,8 +120,7 @@ class Scatter(Op):
         if y.ndim == 0:
             return y + x.sum()
         part = x[tuple(slice(0, n) for n in index.shape)]
-        ctx.xp.add.at(y, _along(ctx.xp, index, axis % y.ndim), part)
-        return y
+        return _added_at(y, _along(ctx.xp, index, axis % y.ndim), part)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:

@@ -25,9 +25,9 @@ def energy(x, y):
     return (x.exp().sum(1) * y**2).sum() + x.sum() ** 2
 
 
-@pytest.mark.parametrize("inputs", [(numbers(2, 3), numbers(2))])
-def test_against_pytorch(inputs) -> None:
+def test_against_pytorch() -> None:
     torch = pytest.importorskip("torch")
+    inputs = numbers(2, 3), numbers(2)
     theirs = tuple(torch.from_numpy(x.numpy()) for x in inputs)
     v = (numbers(2), numbers())
     u = (numbers(2, 3) * 2, numbers(2) - 1)

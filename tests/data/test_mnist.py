@@ -12,15 +12,9 @@ import pytest
 
 from mydl.data import MNIST, DataLoader, FashionMNIST, datasets, find_data_root, mnist, transforms
 
-HERE = pathlib.Path(__file__).resolve().parents[2]
-REAL = next(
-    (
-        folder
-        for folder in (os.environ.get("MYDL_DATA"), HERE.parent / "shared" / "data")
-        if folder and (pathlib.Path(folder) / "mnist" / "t10k-labels-idx1-ubyte.gz").is_file()
-    ),
-    None,
-)
+REAL = os.environ.get("MYDL_DATA")
+if REAL and not (pathlib.Path(REAL) / "mnist" / "t10k-labels-idx1-ubyte.gz").is_file():
+    REAL = None
 real = pytest.mark.skipif(REAL is None, reason="no MNIST files: set MYDL_DATA to a folder that has them")
 
 

@@ -197,9 +197,10 @@ def test_against_pytorch(implementation):
     for name in ("uneven", "planes of 14", "dilation"):
         x, w, b, rest = random_case(name)
         grad = gradient_for(x, w, rest)
-        xt, wt, bt = (torch.tensor(a, requires_grad=True) for a in (x, w, b))
+        # In float64, so that the difference is our rounding alone.
+        xt, wt, bt = (torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (x, w, b))
         y = torch.nn.functional.conv2d(xt, wt, bt, *rest)
-        y.backward(torch.tensor(grad))
+        y.backward(torch.tensor(grad, dtype=torch.float64))
         wanted = y.detach().numpy(), xt.grad.numpy(), wt.grad.numpy()
         for actual, result in zip(all_three(implementation, x, w, b, grad, rest), wanted, strict=True):
             assert_close(actual, result, 2e-6)

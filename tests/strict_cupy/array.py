@@ -12,7 +12,7 @@ import numpy as np
 from tests.strict_cupy.ledger import LEDGER
 from tests.strict_cupy.runtime import Device, current_device
 
-__all__ = ["API", "MemoryPointer", "ndarray", "unwrapped", "wrapped"]
+__all__ = ["API", "MemoryPointer", "ndarray", "read_key", "unwrapped", "wrapped"]
 
 API = json.loads((Path(__file__).parent / "api.json").read_text())
 
@@ -180,14 +180,14 @@ class ndarray:
     # Elements
 
     def __getitem__(self, key: Any) -> ndarray:
-        read = _key(key, self.shape)
+        read = read_key(key, self.shape)
         part = self._array[read]
         if isinstance(part, np.generic) and read is key:  # a[1, 0] is a view here, not a number
             part = self._array[(*key, ...) if isinstance(key, tuple) else (key, ...)]
         return wrapped(part, (self,))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._array[_key(key, self.shape)] = unwrapped(value)
+        self._array[read_key(key, self.shape)] = unwrapped(value)
 
     def __iter__(self) -> Any:
         if not self.ndim:
@@ -238,6 +238,8 @@ def wrapped(result: Any, sources: tuple = ()) -> Any:
             return source
     made = ndarray.__new__(ndarray)
     made._array = np.asarray(result)
+    if not made._array.size:
+        made._array = made._array.copy()  # NumPy's may be read-only
     made.base = None
     made.device = Device(current_device())
     if isinstance(result, np.ndarray) and result.base is not None:
@@ -250,7 +252,7 @@ def wrapped(result: Any, sources: tuple = ()) -> Any:
     return made
 
 
-def _key(key: Any, shape: tuple[int, ...]) -> Any:
+def read_key(key: Any, shape: tuple[int, ...]) -> Any:
     """A key for NumPy: index arrays wrapped into range, masks counted as waits."""
     parts = key if isinstance(key, tuple) else (key,)
     if not any(isinstance(part, (ndarray, np.ndarray, list)) for part in parts):
@@ -340,7 +342,58 @@ def _operator(name: str, in_place: bool) -> Callable:
     return operator
 
 
-_OPERATORS = ["abs", "add", "and", "divmod", "eq", "floordiv", "ge", "gt", "iadd", "iand", "ifloordiv", "ilshift", "imod", "imul", "invert", "ior", "ipow", "irshift", "isub", "itruediv", "ixor", "le", "lshift", "lt", "matmul", "mod", "mul", "ne", "neg", "or", "pos", "pow", "radd", "rand", "rdivmod", "rfloordiv", "rlshift", "rmatmul", "rmod", "rmul", "ror", "rpow", "rrshift", "rshift", "rsub", "rtruediv", "rxor", "sub", "truediv", "xor"]
+_OPERATORS = [
+    "abs",
+    "add",
+    "and",
+    "divmod",
+    "eq",
+    "floordiv",
+    "ge",
+    "gt",
+    "iadd",
+    "iand",
+    "ifloordiv",
+    "ilshift",
+    "imod",
+    "imul",
+    "invert",
+    "ior",
+    "ipow",
+    "irshift",
+    "isub",
+    "itruediv",
+    "ixor",
+    "le",
+    "lshift",
+    "lt",
+    "matmul",
+    "mod",
+    "mul",
+    "ne",
+    "neg",
+    "or",
+    "pos",
+    "pow",
+    "radd",
+    "rand",
+    "rdivmod",
+    "rfloordiv",
+    "rlshift",
+    "rmatmul",
+    "rmod",
+    "rmul",
+    "ror",
+    "rpow",
+    "rrshift",
+    "rshift",
+    "rsub",
+    "rtruediv",
+    "rxor",
+    "sub",
+    "truediv",
+    "xor",
+]
 for _name in _OPERATORS:
     _in_place = _name.startswith("i") and _name != "invert"
     setattr(ndarray, f"__{_name}__", _operator(f"__{_name}__", _in_place))

@@ -61,7 +61,7 @@ class Ledger:
 def _caller() -> str:
     """The innermost line outside the stand-in."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and "strict_cupy" in frame.f_code.co_filename:
+    while frame.f_back is not None and "/strict_cupy/" in frame.f_code.co_filename.replace("\\", "/"):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -11,33 +12,23 @@ from typing import Any
 import numpy as np
 
 from tests.strict_cupy import runtime
-from tests.strict_cupy.array import API, ndarray, unwrapped, wrapped
+from tests.strict_cupy.array import API, ndarray, read_key, unwrapped, wrapped
 from tests.strict_cupy.ledger import LEDGER, Ledger
 
 __all__ = ["installed"]
 
 # The host must know how many elements there are, or whether a decomposition went well.
 _WAITING = {
-    "allclose", "argwhere", "bincount", "compress", "extract", "flatnonzero", "histogram", "histogram2d", "histogramdd", "in1d",
-    "intersect1d", "isin", "nonzero", "setdiff1d", "setxor1d", "trim_zeros", "union1d", "unique", "unique_all", "unique_counts",
-    "unique_inverse", "unique_values", "array_repr", "array_str", "array2string",
+    "allclose", "argwhere", "array2string", "array_repr", "array_str", "bincount", "compress", "extract",
+    "flatnonzero", "histogram", "histogram2d", "histogramdd", "in1d", "intersect1d", "isin", "nonzero",
+    "setdiff1d", "setxor1d", "trim_zeros", "union1d", "unique", "unique_all", "unique_counts", "unique_inverse",
+    "unique_values",
 }  # fmt: skip
 _LIBRARY = {"matmul", "dot", "tensordot", "einsum", "inner", "outer", "vdot", "convolve", "correlate"}
 _CHECKED = {
-    "cholesky",
-    "cond",
-    "det",
-    "eigh",
-    "eigvalsh",
-    "inv",
-    "lstsq",
-    "matrix_rank",
-    "pinv",
-    "qr",
-    "slogdet",
-    "solve",
-    "svd",
-}
+    "cholesky", "cond", "det", "eigh", "eigvalsh", "inv", "lstsq", "matrix_rank", "pinv", "qr", "slogdet",
+    "solve", "svd",
+}  # fmt: skip
 _RENAMED = {"newshape": "shape", "obj": "object"}
 _WRAPPING = {"take", "put"}
 
@@ -64,9 +55,9 @@ class Ufunc:
         """The operation at `indices`, in place, repeated ones repeatedly; out of range they wrap."""
         if self.name not in ("add", "subtract", "maximum", "minimum", "bitwise_and", "bitwise_or", "bitwise_xor"):
             raise NotImplementedError(f"`{self.name}.at` is not supported yet")
-        from tests.strict_cupy.array import _key
-
-        self.numpys.at(a._array, _key(indices, a.shape), unwrapped(b))
+        if a.dtype not in (np.float32, np.float64, np.int32, np.uint32, np.uint64, np.complex64, np.complex128):
+            raise TypeError(f"cupy.{self.name}.at does not support {a.dtype}: there is no atomic operation for it")
+        self.numpys.at(a._array, read_key(indices, a.shape), unwrapped(b))
 
     def reduce(self, array: ndarray, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
         """Over an axis; CuPy has it for sums and products alone."""
@@ -85,6 +76,7 @@ def _function(name: str, parameters: list[str], numpys: Callable, where: str = "
         unknown = [option for option in options if option not in parameters]
         if not open_ended and (unknown or len(args) > len(parameters)):
             raise TypeError(f"{where}.{name}({', '.join(parameters)}): got {len(args)} by position and {unknown}")
+        runtime.machine.require()
         if name in _WAITING or (where.endswith("linalg") and name in _CHECKED):
             LEDGER.synchronise(f"{where}.{name}()")
         if name in _LIBRARY or where.endswith("linalg"):
@@ -102,17 +94,13 @@ def _function(name: str, parameters: list[str], numpys: Callable, where: str = "
     return function
 
 
-def _creating(name: str) -> Callable:
-    """zeros, ones, arange and the like: made on the device, from host numbers alone."""
-    return _function(name, API["functions"][name], getattr(np, name))
-
-
 def _array(
     obj: Any, dtype: Any = None, copy: bool | None = True, order: str = "K", subok: bool = False, ndmin: int = 0
 ) -> ndarray:
     """A device array from a device array, or a copy of what is on the host."""
     runtime.machine.require()
     if isinstance(obj, ndarray):
+        copy = copy or obj.device.id != runtime.current_device()
         array = np.array(obj._array, dtype=dtype, copy=copy or None, order=order, ndmin=ndmin)
         return wrapped(array, (obj,))
     if isinstance(obj, (list, tuple)) and any(isinstance(part, ndarray) for part in obj):
@@ -170,8 +158,9 @@ class Generator:
     """CuPy's generator has no normal, shuffle, permutation or choice; mydl draws on the host."""
 
 
-def _build() -> types.ModuleType:
-    """The module `cupy`, with its submodules as attributes."""
+@functools.cache
+def _modules() -> dict[str, types.ModuleType]:
+    """The modules `cupy` and `cupyx`, with what is below them, by name."""
     cupy = types.ModuleType("cupy")
     cupy.__path__ = []
     cupy.__version__ = API["version"]
@@ -201,10 +190,12 @@ def _build() -> types.ModuleType:
     cupy.lib.stride_tricks.as_strided = _as_strided
     cupy.random = types.ModuleType("cupy.random")
     cupy.random.Generator = Generator
-    pool, pinned = runtime.Pool(), runtime.Pool()
-    cupy.get_default_memory_pool = lambda: pool
-    cupy.get_default_pinned_memory_pool = lambda: pinned
-    return cupy
+    cupy.get_default_memory_pool = lambda: runtime.machine.pool
+    cupy.get_default_pinned_memory_pool = lambda: runtime.machine.pool
+    cupyx, scipy, special = (types.ModuleType(name) for name in ("cupyx", "cupyx.scipy", "cupyx.scipy.special"))
+    cupyx.__path__ = scipy.__path__ = []
+    cupyx.scipy, scipy.special, special.erf = scipy, special, _erf
+    return {module.__name__: module for module in (cupy, cupy.cuda, cupy.cuda.runtime, cupyx, scipy, special)}
 
 
 def _erf(x: ndarray) -> ndarray:
@@ -216,12 +207,7 @@ def _erf(x: ndarray) -> ndarray:
 @contextlib.contextmanager
 def installed() -> Iterator[Ledger]:
     """Let `import cupy` give the stand-in within the block; yields the ledger, cleared."""
-    cupy = _build()
-    cupyx, scipy, special = (types.ModuleType(name) for name in ("cupyx", "cupyx.scipy", "cupyx.scipy.special"))
-    cupyx.__path__ = scipy.__path__ = []
-    cupyx.scipy, scipy.special, special.erf = scipy, special, _erf
-    modules = {"cupy": cupy, "cupy.cuda": cupy.cuda, "cupy.cuda.runtime": cupy.cuda.runtime, "cupyx": cupyx,
-               "cupyx.scipy": scipy, "cupyx.scipy.special": special}  # fmt: skip
+    modules = _modules()
     runtime.machine.reset()
     LEDGER.clear()
     LEDGER.capturing = False

@@ -14,6 +14,24 @@ class CUDARuntimeError(RuntimeError):
     """What CuPy raises when the CUDA runtime refuses."""
 
 
+class Pool:
+    """A memory pool that says what a test has set."""
+
+    used, total = 2**20, 3 * 2**20
+
+    def used_bytes(self) -> int:
+        """Bytes in use."""
+        return self.used
+
+    def total_bytes(self) -> int:
+        """Bytes held."""
+        return self.total
+
+    def free_all_blocks(self) -> None:
+        """Give back what is held and not in use."""
+        self.total = self.used
+
+
 class Machine:
     """What the CUDA runtime says of the machine: versions (0: no driver), the number of GPUs, what works."""
 
@@ -27,6 +45,7 @@ class Machine:
         self.devices = 2
         self.missing_library: str | None = None  # the text of the ImportError at the first matmul
         self.current = 0
+        self.pool = Pool()
 
     def require(self) -> None:
         """Raise as the runtime does where there is no driver that is new enough, or no GPU."""
@@ -85,33 +104,12 @@ class Device:
         return hash(self.id)
 
 
-class Pool:
-    """A memory pool that says what a test has set."""
-
-    used, total = 2**20, 3 * 2**20
-
-    def used_bytes(self) -> int:
-        """Bytes in use."""
-        return self.used
-
-    def total_bytes(self) -> int:
-        """Bytes held."""
-        return self.total
-
-    def free_all_blocks(self) -> None:
-        """Give back what is held and not in use."""
-        self.total = self.used
-
-
 def _is_available() -> bool:
     return machine.driver >= machine.runtime and machine.devices > 0
 
 
 def _device_count() -> int:
-    if machine.driver < machine.runtime:
-        machine.require()
-    if not machine.devices:
-        machine.require()
+    machine.require()
     return machine.devices
 
 
