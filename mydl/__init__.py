@@ -3,7 +3,9 @@
 from mydl import blas_core  # first: it must run before NumPy loads its BLAS
 
 # isort: split
-from mydl import autograd, cuda, nn, onnx
+from math import e, inf, nan, pi
+
+from mydl import autograd, cuda, data, nn, onnx, optim
 from mydl.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from mydl.backend import (
     Generator,
@@ -280,5 +282,6 @@ from mydl.tensor import MyTensor, tensor
 
 Tensor = MyTensor  # PyTorch's name for it
 Size = tuple  # what PyTorch calls a shape
+newaxis = None
 
 __version__ = "0.1.0"

@@ -401,7 +401,11 @@ class MyTensor(Methods, Shared):
             raise RuntimeError("register_hook: this tensor does not require a gradient")
         if vertex.hooks is None:
             vertex.hooks = []
-        vertex.hooks.append(hook)
+        # What retain_grad keeps is the gradient that the other hooks leave, so its own hook stays the last.
+        last = (
+            len(vertex.hooks) - 1 if vertex.hooks and getattr(vertex.hooks[-1], "keeps", False) else len(vertex.hooks)
+        )
+        vertex.hooks.insert(last, hook)
         return HookHandle(vertex.hooks, hook)
 
     def retain_grad(self) -> None:
@@ -419,6 +423,7 @@ class MyTensor(Methods, Shared):
             if tensor is not None:
                 tensor.grad = grad.clone() if tensor.grad is None else tensor.grad + grad
 
+        keep.keeps = True  # type: ignore[attr-defined]
         self.register_hook(keep)
 
     retains_grad = False
@@ -445,6 +450,12 @@ class Parameter(MyTensor):
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         super().__init__(np.zeros(0, get_default_dtype()) if data is None else data, requires_grad=requires_grad)
+
+    def __deepcopy__(self, memo: dict) -> Parameter:
+        """A copy starts without a gradient, as in PyTorch."""
+        made = super().__deepcopy__(memo)
+        made.grad = None
+        return made
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"

@@ -77,7 +77,11 @@ class Shared(Variable):
             result = result.to(self.dtype)
         was_recorded = mode.grad and self.vertex() is not None
         before = self._base._snapshot_node() if was_recorded and self._base is not None else None
-        if self._base is not None and any(s == 0 and n > 1 for s, n in zip(self.array.strides, self.array.shape)):
+        if (
+            self._base is not None
+            and self.array.size
+            and any(s == 0 and n > 1 for s, n in zip(self.array.strides, self.array.shape))
+        ):
             raise RuntimeError(
                 f"in-place: elements of an expanded tensor of shape {self.shape} share memory; clone it first"
             )

@@ -295,3 +295,42 @@ def in_a_new_process(code: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
     command = [sys.executable, "-c", code]
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
+
+
+def test_a_copied_parameter_starts_without_a_gradient():
+    weight = mydl.nn.Parameter(mydl.ones(2))
+    weight.sum().backward()
+    made = copy.deepcopy(weight)
+    assert made.grad is None
+    assert made.requires_grad
+    assert weight.grad.tolist() == [1.0, 1.0]
+
+
+def test_retain_grad_keeps_what_later_hooks_leave():
+    x = mydl.ones(2, requires_grad=True)
+    y = x * 2
+    y.retain_grad()
+    y.register_hook(lambda grad: grad * 10)
+    y.sum().backward()
+    assert y.grad.tolist() == [10.0, 10.0]
+    assert x.grad.tolist() == [20.0, 20.0]
+
+
+@pytest.mark.parametrize(
+    "array", [np.array(["a"]), np.array([None]), np.array(["2020-01-01"], "M8[D]"), np.longdouble([1])]
+)
+def test_arrays_that_hold_no_numbers_are_refused(array):
+    with pytest.raises(TypeError, match="wanted an array of numbers"):
+        mydl.from_numpy(array)
+
+
+@pytest.mark.parametrize(("data", "dtype"), [(300, mydl.uint8), ([1, -1], mydl.uint8), ([float("nan")], mydl.int64)])
+def test_numbers_that_an_integer_dtype_cannot_hold_are_refused(data, dtype):
+    with pytest.raises(ValueError, match="wanted numbers from"):
+        mydl.tensor(data, dtype=dtype)
+
+
+def test_a_layer_given_no_tensor_says_so():
+    for layer in (mydl.nn.Linear(3, 2), mydl.nn.ReLU()):
+        with pytest.raises(TypeError, match="wanted a tensor, got NoneType"):
+            layer(None)

@@ -87,7 +87,9 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple:
     """The gradients of `outputs` (summed) with respect to each of `inputs`; no `.grad` is touched.
@@ -101,8 +103,13 @@ def grad(
     >>> grad(first, x)
     (tensor([18.]),)
     """
+    if not only_inputs or is_grads_batched:
+        option = "is_grads_batched=True" if is_grads_batched else "only_inputs=False"
+        raise NotImplementedError(f"grad: {option} is not supported")
     roots, starts = _roots(_sequence(outputs), grad_outputs, create_graph, "grad")
     wanted = _sequence(inputs)
+    if not wanted:
+        raise ValueError("grad: wanted at least one input")
     vertices = [_vertex_of(tensor, "grad") for tensor in wanted]
     keep = create_graph if retain_graph is None else retain_graph
     found = run_backward(roots, starts, retain_graph=keep, create_graph=create_graph, targets=vertices)

@@ -121,12 +121,26 @@ class enable_grad(no_grad):
 
 
 class inference_mode(no_grad):
-    """The same as `no_grad` here: it records nothing.
+    """The same as `no_grad` here: it records nothing; with `mode` False it records, as `enable_grad` does.
 
     >>> with inference_mode():
     ...     is_grad_enabled()
     False
     """
+
+    def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
+        """`@inference_mode` without parentheses decorates too."""
+        if not isinstance(mode, bool):
+            return super().__new__(cls, mode)
+        made = super().__new__(cls)
+        made._wanted = not mode
+        return made
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+
+    def _fresh(self) -> inference_mode:
+        return inference_mode(not self._wanted)
 
 
 class set_grad_enabled(_GradMode):
@@ -139,9 +153,12 @@ class set_grad_enabled(_GradMode):
     True
     """
 
-    def __init__(self, mode_on: bool) -> None:
+    def __init__(self, mode: bool) -> None:
         super().__init__()
-        self._wanted = bool(mode_on)
+        self._wanted = bool(mode)
+        self._switch()
+
+    def _switch(self) -> None:
         self._at_call = mode.grad
         mode.grad = self._wanted
 

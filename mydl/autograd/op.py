@@ -151,7 +151,7 @@ class Op:
         if prepare is not None:
             try:
                 inputs = prepare(inputs)
-            except (ValueError, TypeError, IndexError) as error:
+            except (ValueError, TypeError, IndexError, AttributeError) as error:
                 raise _explained(cls, error, given) from error
         ctx = cls()
         arrays = []
@@ -183,7 +183,7 @@ class Op:
                 result = mode.quiet(cls.forward, ctx, *arrays, **options)
             else:  # an empty ** costs time too, which the smallest operations would pay
                 result = mode.quiet(cls.forward, ctx, *arrays)
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, AttributeError) as error:
             raise _explained(cls, error, given) from error
         if result.__class__ is tuple:
             return ctx._several(inputs, arrays, edges, result, recorded)
@@ -355,6 +355,10 @@ def _explained(cls: type[Op], error: Exception, inputs: tuple) -> Exception:
     text = str(error)
     if text.startswith(f"{cls.name()}:"):
         return error
+    if isinstance(error, AttributeError):
+        if hasattr(inputs[0], "dtype"):
+            return error  # a bug of the op's own
+        return TypeError(f"{cls.name()}: wanted a tensor, got {type(inputs[0]).__name__}")
     _common_module(cls, [value.array if isinstance(value, Variable) else value for value in inputs])
     kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
     got = ", ".join(describe(value) for value in inputs)

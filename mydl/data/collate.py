@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from mydl.backend import array_module
+from mydl.functions.conversion import as_array
+from mydl.ops.casting import result_dtype
 from mydl.tensor import MyTensor
 
 
 def default_collate(batch: Sequence[Any]) -> Any:
     """Stack samples into a batch: the DataLoader's default `collate_fn`.
 
-    Tensors and NumPy arrays are stacked along a new first dim, Python floats become a float64 tensor,
-    integers an int64 one; strings stay as they are; mappings, tuples and lists are collated element by
-    element (a tuple gives a list, a named tuple its own type).
+    Tensors and NumPy arrays are stacked along a new first dim in their common dtype. Python numbers become a float64
+    tensor if the first is a float, else what `mydl.tensor` makes of them. Strings stay as they are; mappings, tuples
+    and lists are collated element by element (a tuple gives a list, a named tuple its own type).
 
     Raises TypeError for anything else, ValueError where shapes or lengths differ.
 
@@ -28,13 +30,13 @@ def default_collate(batch: Sequence[Any]) -> Any:
         raise ValueError("default_collate: no samples to make a batch of")
     first = batch[0]
     if isinstance(first, MyTensor):
-        return _stack([sample.array for sample in batch])
+        return _stack([sample.array if isinstance(sample, MyTensor) else np.asarray(sample) for sample in batch])
     if isinstance(first, (np.ndarray, np.generic)) and first.dtype.kind in "biuf":
         return _stack([np.asarray(sample) for sample in batch])
     if isinstance(first, float):
         return MyTensor(np.array(batch, np.float64))
     if isinstance(first, int):
-        return MyTensor(np.array(batch, bool if isinstance(first, bool) else np.int64))
+        return MyTensor(as_array(list(batch)))
     if isinstance(first, (str, bytes)):
         return batch
     if isinstance(first, Mapping):
@@ -79,4 +81,5 @@ def _stack(arrays: list[Any]) -> MyTensor:
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         raise ValueError(f"default_collate: samples must have one shape, got {', '.join(map(str, sorted(shapes)))}")
-    return MyTensor(array_module(arrays[0]).stack(arrays))
+    dtype = result_dtype(*arrays)
+    return MyTensor(array_module(arrays[0]).stack([array.astype(dtype, copy=False) for array in arrays]))

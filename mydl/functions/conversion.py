@@ -36,6 +36,8 @@ def as_array(data: Any, dtype: Any = None) -> Any:
     if isinstance(data, Variable):
         data = data.array
     if is_array(data):
+        if data.dtype.kind not in "biufc" or data.dtype.itemsize > 8 * (1 + (data.dtype.kind == "c")):
+            raise TypeError(f"tensor: wanted an array of numbers of at most 64 bits, got {data.dtype}")
         return data if dtype is None else data.astype(dtype, copy=False)
     if isinstance(data, (list, tuple)):
         data, widest = _without_tensors(data)
@@ -53,7 +55,21 @@ def as_array(data: Any, dtype: Any = None) -> Any:
             dtype = get_default_dtype()
         elif array.dtype.kind == "c":
             dtype = np.complex64 if get_default_dtype() == np.float32 else np.complex128
-    return array if dtype is None else array.astype(dtype, copy=False)
+    if dtype is None:
+        return array
+    if np.dtype(dtype).kind in "iu":
+        _check_range(array, np.dtype(dtype))
+    return array.astype(dtype, copy=False)
+
+
+def _check_range(numbers: np.ndarray, dtype: np.dtype) -> None:
+    """Refuse Python numbers that an integer dtype cannot hold; NumPy would wrap them silently."""
+    bounds = np.iinfo(dtype)
+    if numbers.size == 0:
+        return
+    low, high = numbers.min(), numbers.max()
+    if not (np.isfinite(numbers).all() and bounds.min <= low and high <= bounds.max):
+        raise ValueError(f"tensor: wanted numbers from {bounds.min} to {bounds.max} for {dtype}, got {low} to {high}")
 
 
 def _without_tensors(data: Any) -> tuple[Any, Any]:

@@ -105,11 +105,14 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 
 def _added(input: Any, product: Any, beta: Number, alpha: Number, name: str) -> Any:
     """beta * input + alpha * product; with beta 0 the input does not count, NaN or not."""
+    input = require_tensor(input, name)
+    spare = product.ndim - input.ndim
+    if spare < 0 or any(n not in (1, m) for n, m in zip(input.shape, product.shape[spare:])):
+        raise RuntimeError(f"{name}: {describe(input)} does not broadcast to the product's shape {product.shape}")
     if alpha != 1:
         product = product * alpha
     if beta == 0:
         return product
-    input = require_tensor(input, name)
     if input.dtype != product.dtype:
         raise RuntimeError(f"{name}: wanted one dtype, got {describe(input)} and a product of {product.dtype}")
     return product + (input if beta == 1 else input * beta)

@@ -91,7 +91,7 @@ def randn(
 
 
 def randint(
-    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = np.int64,
+    low: int = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = np.int64,
     device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Whole numbers from low up to but not including high: randint(high, size), from 0, or randint(low, high, size).

@@ -130,7 +130,8 @@ def prod(
     """
     input = accumulable(require_tensor(input, "prod"), dtype)
     dim = axis if dim is None else dim
-    along = None if dim is None or input.ndim == 0 else axis_of(dim, input.ndim, "prod")
+    along = None if dim is None else axis_of(dim, input.ndim, "prod")
+    along = None if input.ndim == 0 else along
     return ops.Prod.apply(input, axis=along, keepdims=keepdim)
 
 

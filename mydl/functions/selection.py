@@ -177,8 +177,16 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -
     return Put.apply(input, filling, key=(slice(None),) * axis + (array.reshape(-1),))
 
 
-def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | Number, *, reduce: str | None = None) -> Tensor:
-    """input with src[i][j][k] at [index[i][j][k]][j][k] for dim 0, and so on; `src` may be a number.
+def scatter(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor | Number | None = None,
+    *,
+    value: Number | None = None,
+    reduce: str | None = None,
+) -> Tensor:
+    """input with src[i][j][k] at [index[i][j][k]][j][k] for dim 0, and so on; a number may be given as `value`.
 
     With reduce="add" it is added there instead. Where an index repeats, which value wins is left open, as in
     PyTorch, unless they are added.
@@ -188,6 +196,9 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | Number, *, red
     tensor([[0., 0., 1.],
             [1., 0., 0.]])
     """
+    if (src is None) == (value is None):
+        raise TypeError("scatter: wanted either src or value")
+    src = value if src is None else src
     input = require_tensor(input, "scatter")
     array, axis = _index_array(index, input, dim, "scatter")
     _aligned(array, input, axis, "scatter", src)
@@ -201,8 +212,8 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | Number, *, red
         if not isinstance(src, Variable):
             src = tensor_of(input.xp.full(array.shape, src, input.dtype))
         return scatter_add(input, dim, index, src)
-    value = src if isinstance(src, Variable) else as_tensor_operand(src, input).to(input.dtype)
-    return ScatterPut.apply(input, value, index=array, axis=axis)
+    source = src if isinstance(src, Variable) else as_tensor_operand(src, input).to(input.dtype)
+    return ScatterPut.apply(input, source, index=array, axis=axis)
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:

@@ -79,8 +79,10 @@ class _Convolution(NeuralNetwork):
         sides: Sequence[tuple[int, int]]
         if self.padding == "same":
             sides = same_padding(self.kernel_size, self.dilation)
+        elif self.padding == "valid":
+            sides = [(0, 0) for _ in self.kernel_size]
         else:
-            sides = [(0, 0) if self.padding == "valid" else (p, p) for p in self.padding]
+            sides = [(p, p) for p in self.padding]
         return F.pad(input, [width for side in reversed(sides) for width in side], self.padding_mode)
 
     def _run(self, function: Any, input: MyTensor) -> MyTensor:

@@ -159,10 +159,12 @@ def _tensors_where_needed(inputs: tuple) -> Any:
 
 def promote_floating(inputs: tuple) -> tuple:
     """As `promote`, and integers become the default floating dtype (true division, atan2)."""
-    inputs = promote(inputs)
-    if all(not _has_array(v) or v.dtype.kind in "iub" for v in inputs):
-        return cast_all(inputs, get_default_dtype())
-    return inputs
+    promoted = promote(inputs)
+    if all(not _has_array(v) or v.dtype.kind in "iub" for v in promoted):
+        # From the operands as they came: in their common integer dtype a 0-d -1 beside uint8 would be 255.
+        source = inputs if any(_has_array(v) for v in inputs) else promoted
+        return cast_all(source, get_default_dtype())
+    return promoted
 
 
 def to_floating(inputs: tuple) -> tuple:

@@ -136,9 +136,9 @@ class ScatterPut(Op):
     @staticmethod
     def forward(ctx: Any, x: Any, value: Any, *, index: Any, axis: int) -> Any:
         ctx.index, ctx.axis, ctx.value_shape = index, axis, value.shape
-        y = x.copy()
+        y = ctx.xp.array(x)  # also of a NumPy scalar, whose copy would be a scalar again
         if y.ndim == 0:
-            y[...] = value
+            y[...] = value if value.ndim == 0 else value[0]
             return y
         part = value[tuple(slice(0, n) for n in index.shape)] if value.ndim else value
         y[_along(ctx.xp, index, axis % y.ndim)] = part

@@ -36,7 +36,8 @@ class Sum(Op):
         ctx.input_shape, ctx.axis = x.shape, axis
         if x.dtype == np.float16:
             return x.sum(axis=axis, keepdims=keepdims, dtype=np.float32).astype(np.float16)
-        return x.sum(axis=axis, keepdims=keepdims)
+        # NumPy would widen the small integers; whoever wants them in int64 casts before.
+        return x.sum(axis=axis, keepdims=keepdims, dtype=x.dtype if x.dtype.kind in "iu" else None)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -142,7 +143,7 @@ class Prod(Op):
     def forward(ctx: Any, x: Any, *, axis: int | None = None, keepdims: bool = False) -> Any:
         ctx.save(x)
         ctx.axis = axis
-        return x.prod(axis=axis, keepdims=keepdims)
+        return x.prod(axis=axis, keepdims=keepdims, dtype=x.dtype if x.dtype.kind in "iu" else None)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:

@@ -711,6 +711,15 @@ row("m.scatter(x, 1, y, z)", normal(2, 4), array([[0, 3], [2, 1]], np.int64), no
 row("x.scatter(1, y, z)", normal(2, 4), array([[0, 3]], np.int64), normal(2, 3), grad=False)
 row("x.scatter(1, y, 2.5)", normal(2, 4), array([[0, 3], [2, 1]], np.int64))
 row("m.scatter(x, 0, y, 1)", normal(3), array([1], np.int64))
+row("m.scatter(x, 0, y, value=1.5)", normal(3), array([1], np.int64))
+row("m.scatter(x * 1, 0, y, z)", normal(), array([0], np.int64), normal(1), second=False)
+row("x / y", array([3, 1], np.uint8), array(-1, np.int64), grad=False)
+rows("x.sum(dtype=m.int32)\nx.sum(0, dtype=m.int16)\nx.prod(dtype=m.int32)", ints(0, 4, 2, 3), grad=False)
+row("m.inference_mode(False)(lambda: (x * 2).requires_grad)()", normal(3))
+row("m.inference_mode(mode=True)(lambda: (x * 2).requires_grad)()", normal(3))
+row("m.randint(high=3, size=(2,)).shape == (2,)", normal(3), grad=False)
+row("x * m.pi + m.e", normal(3))
+row("m.optim.SGD([x], lr=0.1).param_groups[0]['lr']", normal(3))
 
 # Reading with every kind of key.
 rows("""
@@ -835,7 +844,13 @@ rows("""
     w.nan_to_num_()
     w.addmm_(y, y.t() @ y)
     w.masked_scatter_(y > 0, y)
+    w.subtract_(y).multiply_(2).divide_(3).negative_().absolute_()
 """, A, B, second=False, statement=True)  # fmt: skip
+rows("""
+    w.t().mul_(y.t())
+    w[:, 1:] = y[:, :-1]
+    w[...] = 2
+""", normal(0, 4), normal(0, 4), second=False, statement=True)  # fmt: skip
 
 # Creation: no gradient.
 rows("""

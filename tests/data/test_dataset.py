@@ -209,3 +209,18 @@ def test_convert():
     converted = default_convert((np.zeros(2), {"a": np.float32(1)}, Point(np.ones(1), "s"), 5))
     assert isinstance(converted[0], MyTensor) and isinstance(converted[1]["a"], MyTensor)
     assert isinstance(converted[2].x, MyTensor) and converted[2].y == "s" and converted[3] == 5
+
+
+@pytest.mark.parametrize("batch", [[1, 2.5], [True, 3], [1, True], [2, 3]])
+def test_numbers_of_several_kinds_collate_as_pytorch_does(batch):
+    torch = pytest.importorskip("torch")
+    wanted = torch.utils.data.default_collate(batch)
+    found = default_collate(batch)
+    assert (found.tolist(), str(found.dtype)) == (wanted.tolist(), str(wanted.dtype).removeprefix("torch."))
+
+
+def test_tensors_of_two_dtypes_collate_as_pytorch_does():
+    torch = pytest.importorskip("torch")
+    wanted = torch.utils.data.default_collate([torch.tensor(1), torch.tensor(2.5)])
+    found = default_collate([mydl.tensor(1), mydl.tensor(2.5)])
+    assert (found.tolist(), str(found.dtype)) == (wanted.tolist(), str(wanted.dtype).removeprefix("torch."))

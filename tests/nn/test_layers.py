@@ -35,6 +35,7 @@ LAYERS = [
     ("Conv2d", (4, 6, 3), {"padding": (1, 2), "padding_mode": "reflect"}, [IMAGE]),
     ("Conv2d", (4, 6, 3), {"padding": 2, "padding_mode": "replicate"}, [IMAGE]),
     ("Conv2d", (4, 6, 4), {"padding": "same", "padding_mode": "circular"}, [(4, 5, 6)]),
+    ("Conv2d", (4, 6, 3), {"padding": "valid", "padding_mode": "reflect"}, [IMAGE]),
     ("Conv2d", (4, 6, 3), {}, [(0, 4, 5, 6)]),
     ("Conv1d", (4, 6, 3), {}, LINE),
     ("Conv1d", (4, 6, 3), {"stride": 2, "padding": 2, "dilation": 2, "groups": 2}, [(4, 9)]),
