@@ -19,7 +19,7 @@ import numpy as np
 
 from mydl.autograd.modes import mode
 
-__all__ = ["Output", "Variable", "run_backward", "sum_to_shape"]
+__all__ = ["Output", "Variable", "bind_tensor", "run_backward", "sum_to_shape", "tensor_of"]
 
 
 class Variable:
@@ -83,6 +83,25 @@ class Output:
         return repr(self.edges[0])
 
 
+_Tensor: Any = None  # the tensor class, which is built on this module
+
+
+def bind_tensor(tensor_class: type) -> None:
+    """Say which class `tensor_of` makes."""
+    global _Tensor
+    _Tensor = tensor_class
+
+
+def tensor_of(value: Any) -> Any:
+    """`value` as a tensor that is in no graph; a tensor is returned as it is. NumPy scalars become 0-d arrays."""
+    if isinstance(value, Variable):
+        return value
+    tensor = object.__new__(_Tensor)
+    tensor.array = np.asarray(value) if isinstance(value, np.generic) else value
+    tensor._version = [0]
+    return tensor
+
+
 def sum_to_shape(grad: Any, shape: tuple) -> Any:
     """Sum a gradient over the axes along which an input of `shape` was broadcast.
 
@@ -143,8 +162,6 @@ def _leading_to(targets: set, roots: Iterable[Any], counts: dict[Any, int]) -> s
 
 def _run_hooks(vertex: Any, grad: Any, record: bool) -> Any:
     """Give the gradient, as a tensor, to each hook in turn; a hook that returns one replaces it."""
-    from mydl.autograd.op import tensor_of
-
     grad = tensor_of(grad)
     for hook in list(vertex.hooks):
         changed = hook(grad)

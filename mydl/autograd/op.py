@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from mydl.autograd.engine import Output, Variable
+from mydl.autograd.engine import Output, Variable, bind_tensor, tensor_of
 from mydl.autograd.modes import mode
 from mydl.backend import array_module
 
@@ -29,21 +29,12 @@ def bind(tensor_class: type, recorded: Any) -> None:
     global _Tensor, _recorded
     _Tensor = tensor_class
     _recorded = recorded
+    bind_tensor(tensor_class)
 
 
 def recorded_module() -> Any:
     """The recorded operations under NumPy's names; array ones where no tensor wants a gradient."""
     return _recorded
-
-
-def tensor_of(value: Any) -> Any:
-    """`value` as a tensor that is in no graph; a tensor is returned as it is. NumPy scalars become 0-d arrays."""
-    if isinstance(value, Variable):
-        return value
-    tensor = _new(_Tensor)
-    tensor.array = np.asarray(value) if isinstance(value, np.generic) else value
-    tensor._version = [0]
-    return tensor
 
 
 def alike(x: Any, y: Any) -> bool:

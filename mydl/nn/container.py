@@ -49,7 +49,7 @@ class _Row(NeuralNetwork):
         return self._items()[_place(index, len(self), type(self).__name__)]
 
     def _part(self, index: slice) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: a slice of it is its subclass's to define")
 
     def __setitem__(self, index: int, module: NeuralNetwork) -> None:
         self.add_module(self._names()[_place(index, len(self), type(self).__name__)], module)

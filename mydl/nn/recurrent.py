@@ -85,7 +85,7 @@ class _Recurrent(NeuralNetwork):
 
     def _step(self, ending: str, a: MyTensor, state: tuple[MyTensor, ...]) -> tuple[MyTensor, ...]:
         """The state after one step, from the input's part of the gates (N, gates · hidden) and the state before."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: one step is its subclass's to define")
 
     def _from_state(self, ending: str, h: MyTensor) -> MyTensor:
         """The state's part of the gates."""
