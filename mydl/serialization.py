@@ -1,6 +1,6 @@
-"""State dicts on disk, without pickle: `.safetensors` and `.npz`, written whole or not at all.
+"""State files without pickle, in the formats of safetensors and NumPy's .npz, written whole or not at all.
 
-A state dict is a mapping from names to tensors. `save` and `load` choose the format by the file's name.
+A state dict is a mapping from names to tensors; a checkpoint has such dicts in a structure around them.
 Files are treated as coming from a stranger: nothing in them is executed, and every size that a header
 declares is checked against the file before memory is asked for it.
 """
@@ -8,6 +8,7 @@ declares is checked against the file before memory is asked for it.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import math
 import os
@@ -16,19 +17,18 @@ import stat
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
+from mydl.nested import Damaged, flatten, restore
 from mydl.tensor import MyTensor
 
 __all__ = ["atomic_write", "load", "load_metadata", "save"]
-
-SUFFIXES = (".safetensors", ".npz")
 
 # The dtypes both formats and NumPy share, under safetensors' codes; NumPy has no bfloat16 or 8-bit floats.
 _DTYPES = {
@@ -41,6 +41,7 @@ _DTYPES = {
 T = TypeVar("T")
 
 _METADATA = "__metadata__"  # safetensors' own key for it; the .npz has a member of that name
+_STRUCTURE = "mydl.structure"  # the key in it for what lies around the tensors, where they are no plain dict
 _HEADER_LIMIT = 100_000_000  # bytes of JSON; safetensors' own limit
 _SMALL = 64 << 20  # bytes that a compressed .npz may always unpack to ...
 _INFLATION = 100  # ... and beyond them, how many times its own size
@@ -104,22 +105,27 @@ def _sync_folder(folder: Path) -> None:
 
 
 def save(
-    state_dict: Mapping[str, MyTensor | np.ndarray | float],
-    path: str | os.PathLike[str],
+    obj: Any,
+    f: str | os.PathLike[str] | BinaryIO,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a state dict to a `.safetensors` or `.npz` file, whole or not at all.
+    """Write a state dict, or nested dicts and lists around tensors, whole or not at all.
+
+    A dict from names to tensors becomes a plain state file that other programs read. Around it may be dicts,
+    lists, tuples, text, numbers, booleans and None, such as `{"epoch": 3, "model": model.state_dict(),
+    "optimizer": optimizer.state_dict()}`: their structure goes into the file's metadata.
 
     Args:
-        state_dict: names to tensors, NumPy arrays or Python numbers (stored as int64, float64 or bool
-            scalars), in bool, an integer type or float16, float32, float64. A GPU's are copied to the host.
-        path: where to; its suffix chooses the format. An existing file is replaced.
+        obj: tensors or NumPy arrays in bool, an integer type or float16, float32, float64, in such a structure.
+            A GPU's are copied to the host.
+        f: where to: a path, whose file is replaced, or a binary file open for writing. The format is NumPy's
+            for a name in .npz, safetensors for every other, PyTorch's usual .pt included.
         metadata: text to store beside the tensors, such as the model's options; `load_metadata` reads it.
 
     Raises:
-        ValueError: another suffix, or a name that a file cannot hold safely.
-        TypeError: a value that is no array or number; the error names its key.
-        OSError: `path` cannot be written. An older file is left as it was.
+        ValueError: a name that a file cannot hold safely.
+        TypeError: a value of another kind; the error names its place.
+        OSError: `f` cannot be written. An older file is left as it was.
 
     Example:
         >>> import os, tempfile
@@ -128,42 +134,65 @@ def save(
         >>> load(path)["weight"].shape, load_metadata(path)
         ((2, 3), {'model': 'logistic'})
     """
-    suffix = _suffix(path)
-    arrays = _host_arrays(state_dict)
     metadata = _checked_metadata(metadata or {})
-    with atomic_write(path) as file:
-        if suffix == ".npz":
+    plain = isinstance(obj, Mapping) and all(
+        isinstance(name, str) and isinstance(value, (MyTensor, np.ndarray)) for name, value in obj.items()
+    )
+    tensors = obj
+    if not plain:
+        tensors, metadata[_STRUCTURE] = flatten(obj)
+    arrays = _host_arrays(tensors)
+    with atomic_write(f) if isinstance(f, (str, os.PathLike)) else nullcontext(f) as file:
+        if _is_npz(f):
             _write_npz(file, arrays, metadata)
         else:
             file.write(safetensors.numpy.save(arrays, metadata or None))
 
 
-def load(path: str | os.PathLike[str]) -> dict[str, MyTensor]:
-    """Read the state dict in a `.safetensors` or `.npz` file, written by mydl or by any other program.
+def load(
+    f: str | os.PathLike[str] | BinaryIO,
+    map_location: Any = None,
+    *,
+    weights_only: bool = True,
+    mmap: bool | None = None,
+) -> Any:
+    """Read what `save` wrote, or a state dict by any other program in .safetensors or .npz.
 
-    The tensors are new, on the host, and ask for no gradient. Their order is the file's; in a .safetensors
-    file that is not the order of saving.
+    The tensors are new and ask for no gradient. The order of a plain state dict is the file's; in a
+    .safetensors file that is not the order of saving.
+
+    Args:
+        f: a path, or a binary file open for reading.
+        map_location: the device to put the tensors on; the host if None.
+        weights_only, mmap: taken so that PyTorch's calls run; no file can bring in code here.
 
     Raises:
-        ValueError: another suffix; a damaged, truncated, foreign or hostile file; a dtype that NumPy lacks.
-            The error names the file and says what was found and what was wanted.
+        ValueError: a damaged, truncated, foreign or hostile file, PyTorch's pickles included; a dtype that
+            NumPy lacks. The error names the file and says what was found and what was wanted.
         OSError: the file is missing or cannot be read.
 
     Example:
         >>> import os, tempfile
-        >>> path = os.path.join(tempfile.mkdtemp(), "model.npz")
-        >>> save({"bias": np.zeros(3, np.float16)}, path)
-        >>> load(path)["bias"].dtype
-        dtype('float16')
+        >>> path = os.path.join(tempfile.mkdtemp(), "checkpoint.pt")
+        >>> save({"epoch": 3, "model": {"bias": np.zeros(3, np.float16)}}, path)
+        >>> load(path)["epoch"], load(path)["model"]["bias"].dtype
+        (3, dtype('float16'))
     """
-    suffix = _suffix(path)
-    with _opened(path, suffix) as file:
-        arrays = _read_npz(file) if suffix == ".npz" else _read_safetensors(file, path)
-    return {name: MyTensor(array) for name, array in arrays.items()}
+    if callable(map_location) or isinstance(map_location, Mapping):
+        raise NotImplementedError(f"load: map_location={map_location!r}: wanted a device or its name")
+    with _opened(f) as file:
+        arrays, metadata = _read_npz(file) if _is_npz(f, file) else _read_safetensors(file, f)
+        tensors = {name: MyTensor(array) for name, array in arrays.items()}
+        structure = metadata.get(_STRUCTURE)
+        if structure is not None:
+            restore(tensors, structure)
+    if map_location is not None:
+        tensors = {name: tensor.to(map_location) for name, tensor in tensors.items()}
+    return tensors if structure is None else restore(tensors, structure)
 
 
-def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Read the text that `save` stored beside the tensors; empty where there is none. Fails as `load` does.
+def load_metadata(f: str | os.PathLike[str] | BinaryIO) -> dict[str, str]:
+    """Read the text that `save` was given beside the tensors; empty where there is none. Fails as `load` does.
 
     Example:
         >>> import os, tempfile
@@ -172,38 +201,35 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
         >>> load_metadata(path)
         {'epoch': '7'}
     """
-    suffix = _suffix(path)
-    with _opened(path, suffix) as file:
-        if suffix == ".safetensors":
-            return _read_safetensors_header(file)[1]
-        with zipfile.ZipFile(file) as archive:
-            return _read_npz_metadata(archive, _npz_members(archive, file))
+    with _opened(f) as file:
+        if _is_npz(f, file):
+            with zipfile.ZipFile(file) as archive:
+                metadata = _read_npz_metadata(archive, _npz_members(archive, file))
+        else:
+            metadata = _read_safetensors_header(file)[1]
+    metadata.pop(_STRUCTURE, None)
+    return metadata
 
 
-def _suffix(path: str | os.PathLike[str]) -> str:
-    suffix = Path(path).suffix
-    if suffix not in SUFFIXES:
-        raise ValueError(f"'{os.fspath(path)}' ends in '{suffix}'; state files end in .safetensors or .npz")
-    return suffix
+def _is_npz(f: str | os.PathLike[str] | BinaryIO, file: BinaryIO | None = None) -> bool:
+    """By the name when there is one that says so, else by the first bytes of what is read."""
+    if isinstance(f, (str, os.PathLike)) and Path(f).suffix in (".npz", ".safetensors"):
+        return Path(f).suffix == ".npz"
+    if file is None:
+        return False
+    start = file.read(4)
+    file.seek(0)
+    return start in (b"PK\3\4", b"PK\5\6")
 
 
-def _host_arrays(state_dict: Mapping[str, MyTensor | np.ndarray | float]) -> dict[str, np.ndarray]:
-    """Check every name and value, and give C-contiguous host arrays in the machine's byte order."""
-    if not isinstance(state_dict, Mapping):
-        raise TypeError(f"save: found a {type(state_dict).__name__}; wanted a mapping from names to tensors")
+def _host_arrays(tensors: Mapping[str, MyTensor | np.ndarray | np.generic]) -> dict[str, np.ndarray]:
+    """Check every name and dtype, and give C-contiguous host arrays in the machine's byte order."""
     arrays = {}
-    for name, value in state_dict.items():
-        if not isinstance(name, str):
-            raise TypeError(f"save: the key {name!r} is a {type(name).__name__}; wanted a string")
+    for name, value in tensors.items():
         fault = _name_fault(name)
         if fault:
             raise ValueError(f"save: the name {name!r} {fault}")
-        if isinstance(value, MyTensor):
-            array = value.numpy()
-        elif isinstance(value, (np.ndarray, np.generic, bool, int, float)):
-            array = np.asarray(value)
-        else:
-            raise TypeError(f"save: '{name}' is a {type(value).__name__}; wanted a MyTensor, a NumPy array or a number")
+        array = value.detach().numpy() if isinstance(value, MyTensor) else np.asarray(value)
         if array.dtype.name not in _DTYPES.values():
             raise TypeError(f"save: '{name}' has dtype {array.dtype}; wanted one of {', '.join(_DTYPES.values())}")
         arrays[name] = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
@@ -235,20 +261,17 @@ def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     return dict(metadata)
 
 
-class _Damaged(ValueError):
-    """What was found in a file and what was wanted; `_opened` puts the file's name before it."""
-
-
 @contextmanager
-def _opened(path: str | os.PathLike[str], suffix: str) -> Iterator[BinaryIO]:
+def _opened(f: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
     """Open a state file, and turn whatever its bytes provoke into a ValueError or OSError that names it."""
-    name = os.fspath(path)
+    is_path = isinstance(f, (str, os.PathLike))
+    name = os.fspath(f) if is_path else getattr(f, "name", type(f).__name__)
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise _Damaged(f"found a folder or device; wanted a {suffix} file")
-        with open(path, "rb") as file:
+        if is_path and not stat.S_ISREG(os.stat(f).st_mode):
+            raise Damaged("found a folder or device; wanted a state file")
+        with open(f, "rb") if is_path else io.BytesIO(f.read()) as file:
             yield file
-    except _Damaged as error:
+    except Damaged as error:
         raise ValueError(f"cannot load '{name}': {error}") from error
     except Exception as error:
         # A damaged archive sends zipfile to impossible places (EINVAL); other numbers are the system's own.
@@ -257,7 +280,7 @@ def _opened(path: str | os.PathLike[str], suffix: str) -> Iterator[BinaryIO]:
         # Strange bytes fail in any way that the parsers of zip, npy and JSON can; all mean one thing here.
         raise ValueError(
             f"cannot load '{name}': found a damaged or foreign file ({type(error).__name__}: {error}); "
-            f"wanted a complete {suffix} file"
+            "wanted a complete one in the format of safetensors or .npz"
         ) from error
 
 
@@ -265,18 +288,21 @@ def _without_duplicates(pairs: list[tuple[str, T]]) -> dict[str, T]:
     result = dict(pairs)
     if len(result) < len(pairs):
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise _Damaged(f"found the name {twice!r} twice; wanted each name once")
+        raise Damaged(f"found the name {twice!r} twice; wanted each name once")
     return result
 
 
 def _parsed_metadata(value: object) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise _Damaged("found metadata that is not text; wanted strings for keys and values")
+        raise Damaged("found metadata that is not text; wanted strings for keys and values")
     return value
 
 
 def _size(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_size
+    position = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(position)
+    return size
 
 
 def _read_safetensors_header(file: BinaryIO) -> tuple[dict[str, dict], dict[str, str]]:
@@ -284,27 +310,32 @@ def _read_safetensors_header(file: BinaryIO) -> tuple[dict[str, dict], dict[str,
     prefix = file.read(8)
     length = int.from_bytes(prefix, "little")
     if len(prefix) < 8 or length > min(_size(file) - 8, _HEADER_LIMIT):
-        raise _Damaged(f"found {_size(file)} bytes with a header of {length}; wanted a complete .safetensors file")
+        raise Damaged(f"found {_size(file)} bytes with a header of {length}; wanted a complete .safetensors file")
     header = json.loads(file.read(length), object_pairs_hook=_without_duplicates)
     if not isinstance(header, dict):
-        raise _Damaged(f"found a header that is a {type(header).__name__}; wanted a JSON object")
+        raise Damaged(f"found a header that is a {type(header).__name__}; wanted a JSON object")
     metadata = _parsed_metadata(header.pop(_METADATA, {}))
     for name, entry in header.items():
         fault = _name_fault(name)
         if fault:
-            raise _Damaged(f"found the name {name!r}, which {fault}; wanted a plain one")
+            raise Damaged(f"found the name {name!r}, which {fault}; wanted a plain one")
         if entry["dtype"] not in _DTYPES:
-            raise _Damaged(
+            raise Damaged(
                 f"found '{name}' in dtype {entry['dtype']}, which NumPy does not have; wanted one of "
                 f"{', '.join(_DTYPES)}: convert it (to F32, say) where it was written"
             )
     return header, metadata
 
 
-def _read_safetensors(file: BinaryIO, path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    header, _ = _read_safetensors_header(file)
-    with safetensors.safe_open(path, framework="np") as tensors:
-        return {name: tensors.get_tensor(name) for name in header}
+def _read_safetensors(
+    file: BinaryIO, f: str | os.PathLike[str] | BinaryIO
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    header, metadata = _read_safetensors_header(file)
+    if not isinstance(f, (str, os.PathLike)):
+        file.seek(0)
+        return safetensors.numpy.load(file.read()), metadata
+    with safetensors.safe_open(f, framework="np") as tensors:
+        return {name: tensors.get_tensor(name) for name in header}, metadata
 
 
 def _write_npz(file: BinaryIO, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
@@ -322,15 +353,20 @@ def _npz_members(archive: zipfile.ZipFile, file: BinaryIO) -> dict[str, zipfile.
     """The archive's arrays by name, after checks of names, compression and sizes against the file's own."""
     infos = archive.infolist()
     for info in infos:
+        if info.filename.endswith("data.pkl"):
+            raise Damaged(
+                "found a pickle, as torch.save writes it, which could run any code; wanted the format of safetensors: "
+                "write it from PyTorch with safetensors.torch.save_file(state_dict, path)"
+            )
         if not info.filename.endswith(".npy"):
-            raise _Damaged(f"found the member {info.filename!r}; wanted .npy arrays alone")
+            raise Damaged(f"found the member {info.filename!r}; wanted .npy arrays alone")
         # bzip2 and LZMA could unpack to gigabytes in a single call.
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _Damaged(f"found {info.filename!r} with compression {info.compress_type}; wanted stored or deflated")
+            raise Damaged(f"found {info.filename!r} with compression {info.compress_type}; wanted stored or deflated")
     packed, declared = sum(info.compress_size for info in infos), sum(info.file_size for info in infos)
     limit = max(_SMALL, _INFLATION * _size(file))
     if packed > _size(file) or declared > limit:
-        raise _Damaged(
+        raise Damaged(
             f"found {_size(file)} bytes that claim to hold {packed} and to unpack to {declared}; "
             f"wanted at most {limit} unpacked"
         )
@@ -338,7 +374,7 @@ def _npz_members(archive: zipfile.ZipFile, file: BinaryIO) -> dict[str, zipfile.
     for name in members.keys() - {_METADATA}:
         fault = _name_fault(name)
         if fault:
-            raise _Damaged(f"found the name {name!r}, which {fault}; wanted a plain one")
+            raise Damaged(f"found the name {name!r}, which {fault}; wanted a plain one")
     return members
 
 
@@ -350,10 +386,10 @@ def _read_npz_array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) 
         else:
             shape, _, dtype = np.lib.format.read_array_header_2_0(member)
         if dtype.name not in _DTYPES.values():
-            raise _Damaged(f"found '{name}' in dtype {dtype}; wanted numbers, one of {', '.join(_DTYPES.values())}")
+            raise Damaged(f"found '{name}' in dtype {dtype}; wanted numbers, one of {', '.join(_DTYPES.values())}")
         wanted, found = math.prod(shape) * dtype.itemsize, info.file_size - member.tell()
         if min(shape, default=0) < 0 or wanted != found:
-            raise _Damaged(f"found {found} bytes for '{name}'; wanted {wanted}, for {shape} in {dtype}")
+            raise Damaged(f"found {found} bytes for '{name}'; wanted {wanted}, for {shape} in {dtype}")
     with archive.open(info) as member:
         array = np.lib.format.read_array(member, allow_pickle=False)
     return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
@@ -366,8 +402,9 @@ def _read_npz_metadata(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipI
     return _parsed_metadata(json.loads(text, object_pairs_hook=_without_duplicates))
 
 
-def _read_npz(file: BinaryIO) -> dict[str, np.ndarray]:
+def _read_npz(file: BinaryIO) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     with zipfile.ZipFile(file) as archive:
         members = _npz_members(archive, file)
+        metadata = _read_npz_metadata(archive, members)
         members.pop(_METADATA, None)
-        return {name: _read_npz_array(archive, name, info) for name, info in members.items()}
+        return {name: _read_npz_array(archive, name, info) for name, info in members.items()}, metadata

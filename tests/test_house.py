@@ -20,14 +20,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground up. A module imports from lower floors and from its own room, never from above and never
 # from next door: kernels know no autograd, and nn, optim and data do not know each other.
 FLOORS = [
-    {"mydl.blas_core", "mydl.dtypes"},
+    {"mydl.blas_core", "mydl.dtypes", "mydl.errors"},
     {"mydl.backend"},
     {"mydl.kernels", "mydl.autograd"},
     {"mydl.ops"},
     {"mydl.functions", "mydl.printing"},
     {"mydl.methods", "mydl.views"},
     {"mydl.tensor"},
-    {"mydl.creation", "mydl.configuration", "mydl.inspection"},
+    {"mydl.creation", "mydl.configuration", "mydl.inspection", "mydl.nested"},
     {"mydl.serialization"},
     {"mydl.nn", "mydl.optim", "mydl.data", "mydl.history", "mydl.cuda", "mydl.profiler"},
     {"mydl.plotting", "mydl.layer_table", "mydl.onnx", "mydl.distributed"},
