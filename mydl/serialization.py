@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+import re
 import secrets
 import stat
 import zipfile
@@ -28,7 +29,7 @@ import safetensors.numpy
 from mydl.nested import Damaged, flatten, restore
 from mydl.tensor import MyTensor
 
-__all__ = ["atomic_write", "load", "load_metadata", "save"]
+__all__ = ["atomic_write", "load", "load_metadata", "remove_leftovers", "save"]
 
 # The dtypes both formats and NumPy share, under safetensors' codes; NumPy has no bfloat16 or 8-bit floats.
 _DTYPES = {
@@ -84,6 +85,24 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
             raise OSError(error.errno, f"cannot write: {error.strerror}", os.fspath(path)) from error
         raise
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Remove what `atomic_write` could not: the temporary files of processes that were killed.
+
+    For a folder to which no other process writes.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / f".notes.txt.{'0' * 16}.tmp").write_text("ha")
+        >>> remove_leftovers(folder)
+        >>> list(folder.iterdir())
+        []
+    """
+    for path in Path(folder).iterdir():
+        if re.fullmatch(r"\..+\.[0-9a-f]{16}\.tmp", path.name):
+            _remove(path)
 
 
 def _remove(path: Path) -> None:
@@ -146,7 +165,7 @@ def save(
         if _is_npz(f):
             _write_npz(file, arrays, metadata)
         else:
-            file.write(safetensors.numpy.save(arrays, metadata or None))
+            _write_safetensors(file, arrays, metadata)
 
 
 def load(
@@ -336,6 +355,21 @@ def _read_safetensors(
         return safetensors.numpy.load(file.read()), metadata
     with safetensors.safe_open(f, framework="np") as tensors:
         return {name: tensors.get_tensor(name) for name in header}, metadata
+
+
+def _write_safetensors(file: BinaryIO, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """What the library writes, its metadata put in order: so the same state gives the same bytes."""
+    content = memoryview(safetensors.numpy.save(arrays, metadata or None))
+    end = 8 + int.from_bytes(content[:8], "little")
+    if metadata:
+        header = json.loads(bytes(content[8:end]))
+        header[_METADATA] = dict(sorted(metadata.items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        text += b" " * (-len(text) % 8)
+        file.write(len(text).to_bytes(8, "little") + text)
+    else:
+        file.write(content[:end])
+    file.write(content[end:])
 
 
 def _write_npz(file: BinaryIO, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:

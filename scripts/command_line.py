@@ -6,18 +6,22 @@ import argparse
 import contextlib
 import io
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 __all__ = [
     "CommandLine",
+    "Stopped",
     "fraction",
     "non_negative",
     "positive_float",
     "positive_int",
     "run",
     "seed",
+    "stop_requests",
 ]
 
 
@@ -31,13 +35,26 @@ class CommandLine(argparse.ArgumentParser):
     """
 
     def __init__(self, name: str, description: str) -> None:
+        self.flags: dict[str, argparse.Action] = {}
+        self._section: Any = super()
         super().__init__(prog=name, description=description, allow_abbrev=False)
 
+    def section(self, title: str) -> None:
+        """List the arguments that follow under a title of their own in the help."""
+        self._section = self.add_argument_group(title)
+
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:  # type: ignore[override]
-        """As argparse has it; the help, which is asked for, goes on with the default where there is one."""
-        if options.get("default") not in (None, "", argparse.SUPPRESS):
-            options["help"] += " (%(default)s)"
-        return super().add_argument(*names, **options)
+        """As argparse has it; the help, which is asked for, goes on with the default where there is one.
+
+        `flags` has the arguments by the names of their values.
+        """
+        if options.get("default") not in (None, "", argparse.SUPPRESS) and options.get("action") != "help":
+            default = options["default"]
+            options["help"] += f" ({' '.join(map(str, default)) if isinstance(default, list) else '%(default)s'})"
+        action = self._section.add_argument(*names, **options)
+        if action.dest != "help":
+            self.flags[action.dest] = action
+        return action
 
     def error(self, message: str) -> NoReturn:
         """End the program: one line on stderr, exit status 2."""
@@ -99,8 +116,45 @@ def fraction(text: str) -> float:
     return _number(text, float, "a number of at least 0 and below 1", lambda x: 0 <= x < 1)
 
 
+class Stopped(KeyboardInterrupt):
+    """The program ends because of a signal, after it has put things in order; `run` gives the status for it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[Callable[[], int]]:
+    """While it lasts, Ctrl-C and SIGTERM are noted only; what it gives says which came, 0 for none.
+
+    A second one ends the program at once, as does a first one in a thread that is not the main one.
+
+    >>> with stop_requests() as stop_requested:
+    ...     print(stop_requested())
+    0
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: 0
+        return
+    came: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if came:
+            raise Stopped(number)
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: came[0] if came else 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def run(main: Callable[[], None], name: str) -> None:
-    """Run a program: what the user can cause ends in one line and exit status 2, Ctrl-C in status 130.
+    """Run a program: what the user can cause ends in one line and exit status 2, Ctrl-C in status 130
+    and SIGTERM, where the program ends by `Stopped`, in 143.
 
     With MYDL_TRACEBACK=1 in the environment the error keeps its traceback.
 
@@ -116,10 +170,10 @@ def run(main: Callable[[], None], name: str) -> None:
     try:
         main()
         print(end="", flush=True)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         if sys.stderr.isatty():
             print(file=sys.stderr)  # below the progress bar and the terminal's ^C
-        _end(name, "interrupted", 130)
+        _end(name, "interrupted", 128 + getattr(error, "number", signal.SIGINT))
     except BrokenPipeError:
         _end(name, "error: the reader of the output (head, less) has gone before the end", 2)
     except (ValueError, TypeError, IndexError, RuntimeError, OSError, OverflowError, MemoryError) as error:

@@ -1,15 +1,18 @@
-"""Train a model on images of digits or clothes; weights, history, settings and curves go to a run folder.
+"""Train a model on images of digits, clothes or what a folder holds; everything about the run goes to a folder.
 
     python -m scripts.train_model --model mlp --hidden 600 100 --dropout 0.3 --data mnist --epochs 30
 
-It reads from top to bottom: settings, data, model, optimizer, the loop. Copy it and change what you like.
+It reads from top to bottom: data, model, optimizer, the loop. Copy it and change what you like.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
+import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,104 +23,22 @@ import models
 import mydl
 from mydl import data, nn, optim
 from mydl.history import History
-from mydl.serialization import atomic_write
-from scripts import datasets
-from scripts.command_line import (
-    CommandLine,
-    fraction,
-    non_negative,
-    positive_float,
-    positive_int,
-    run,
-    seed,
-)
+from mydl.serialization import atomic_write, remove_leftovers
+from scripts import checkpoint, datasets
+from scripts.augmentation import Augmentation
+from scripts.checkpoint import Progress
+from scripts.command_line import Stopped, run, stop_requests
 from scripts.evaluation import evaluate
-
-LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "adam": 0.001, "adamw": 0.001}
-
-
-def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = CommandLine("train_model", "Train a model; weights, history, settings and curves go to a run folder.")
-    add = parser.add_argument
-    schedules = ("none", "step", "multistep", "exponential", "cosine", "onecycle", "plateau")
-    data_dir_help = "folder of the data files (else MYDL_DATA, a cache folder, a download)"
-    milestones_help = "when the rate of multistep changes; the first is the period of step"
-    add("--model", choices=tuple(models.MODELS), default="mlp", help="what to train")
-    add("--data", choices=datasets.NAMES, default="digits", help="what to train it on")
-    add("--data-dir", metavar="DIR", help=data_dir_help)
-    add("--epochs", metavar="N", type=positive_int, default=10, help="passes over the training data")
-    add("--batch-size", metavar="N", type=positive_int, default=256, help="images a step")
-    add(
-        "--lr",
-        metavar="RATE",
-        type=positive_float,
-        help="learning rate (sgd 0.1, momentum 0.05, others 0.001)",
-    )
-    add("--optimizer", choices=tuple(LEARNING_RATES), default="adam", help="how to step")
-    add("--weight-decay", metavar="X", type=non_negative, default=0.0, help="L2 penalty (adamw: decoupled)")
-    add(
-        "--hidden",
-        metavar="N",
-        type=positive_int,
-        nargs="+",
-        default=[600, 100],
-        help="sizes of the mlp's layers",
-    )
-    add("--dropout", metavar="P", type=fraction, default=0.0, help="share of the mlp's activations dropped")
-    add("--scheduler", choices=schedules, default="none", help="how the learning rate changes")
-    add("--milestones", metavar="N", type=positive_int, nargs="+", default=[10, 20], help=milestones_help)
-    add(
-        "--milestones-in",
-        choices=("epochs", "iterations"),
-        default="epochs",
-        help="what the milestones count",
-    )
-    add(
-        "--gamma",
-        metavar="X",
-        type=positive_float,
-        default=0.1,
-        help="what each change multiplies the rate by",
-    )
-    add(
-        "--val-size",
-        metavar="N",
-        type=positive_int,
-        help="training images set aside to validate on (a sixth)",
-    )
-    add("--limit", metavar="N", type=positive_int, help="use the first N training images (all)")
-    add(
-        "--seed",
-        metavar="N",
-        type=seed,
-        default=0,
-        help="of the weights, the order, the split and the dropout",
-    )
-    add("--threads", metavar="N", type=positive_int, help="CPU threads (all)")
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute")
-    add("--out", metavar="DIR", help="the run's folder (results/MODEL-DATA)")
-    settings = parser.parse_args(argv)
-    if settings.lr is None:
-        settings.lr = LEARNING_RATES[settings.optimizer]
-    if settings.out is None:
-        settings.out = f"results/{settings.model}-{settings.data}"
-    return settings
+from scripts.runs import FORMAT, read_config
+from scripts.settings import COMMANDS, as_toml, read_settings
 
 
-def split(dataset: Any, settings: argparse.Namespace) -> tuple[data.Subset, data.Subset]:
-    """The images to train on and those to validate on: the seed decides."""
-    size = min(settings.limit or len(dataset), len(dataset))
-    val_size = settings.val_size or size // 6
-    if not 0 < val_size < size:
-        raise ValueError(f"{size} images, {val_size} of them to validate on: wanted at least one for each purpose")
-    subset = data.Subset(dataset, range(size))
-    train, val = data.random_split(subset, [size - val_size, val_size], seed=settings.seed)
-    return train, val
-
-
-def model_options(settings: argparse.Namespace, classes: int) -> dict[str, Any]:
+def model_options(settings: argparse.Namespace, dataset: Any) -> dict[str, Any]:
     """What the model's constructor is given; saved with the run, so that it can be built again."""
-    options: dict[str, Any] = {"classes": classes}
+    options: dict[str, Any] = {"classes": len(dataset.classes)}
+    if settings.model == "resnet":
+        return options | {"in_channels": dataset.input_shape[0]}
+    options["in_features"] = math.prod(dataset.input_shape)
     if settings.model == "mlp":
         options |= {"hidden": settings.hidden, "dropout": settings.dropout}
     return options
@@ -130,9 +51,9 @@ def make_optimizer(settings: argparse.Namespace, model: nn.NeuralNetwork) -> opt
 
 
 def make_scheduler(settings: argparse.Namespace, optimizer: optim.Optimizer, steps: int) -> tuple[Any, str]:
-    """The scheduler (or None), and when it steps: after each "batch", each "epoch", or on the "loss"."""
+    """The scheduler (or None), and when it steps: after each "step", each "epoch", or on the "loss"."""
     total = settings.epochs * steps
-    rhythm = "batch" if settings.milestones_in == "iterations" else "epoch"
+    rhythm = "step" if settings.milestones_in == "iterations" else "epoch"
     rates = optim.lr_scheduler
     if settings.scheduler == "step":
         return rates.StepLR(optimizer, settings.milestones[0], settings.gamma), rhythm
@@ -141,16 +62,27 @@ def make_scheduler(settings: argparse.Namespace, optimizer: optim.Optimizer, ste
     if settings.scheduler == "exponential":
         return rates.ExponentialLR(optimizer, settings.gamma), "epoch"
     if settings.scheduler == "cosine":
-        return rates.CosineAnnealingLR(optimizer, total), "batch"
+        return rates.CosineAnnealingLR(optimizer, total), "step"
     if settings.scheduler == "onecycle":
-        return rates.OneCycleLR(optimizer, settings.lr, total_steps=total), "batch"
+        return rates.OneCycleLR(optimizer, settings.lr, total_steps=total), "step"
     if settings.scheduler == "plateau":
         return rates.ReduceLROnPlateau(optimizer, factor=settings.gamma, patience=3), "loss"
     return None, "never"
 
 
+@mydl.no_grad()
+def follow(averaged: nn.NeuralNetwork, model: nn.NeuralNetwork, decay: float, steps: int) -> None:
+    """averaged += (1 - decay) · (model - averaged); faster in the first steps, whose weights are no good yet."""
+    decay = min(decay, steps / (steps + 9))
+    for average, tensor in zip(averaged.state_dict().values(), model.state_dict().values(), strict=True):
+        if average.is_floating_point():
+            average.lerp_(tensor, 1 - decay)
+        else:
+            average.copy_(tensor)
+
+
 def make_run_folder(out: str) -> Path:
-    """A fresh folder for the run; an older run at its place is moved aside, not lost."""
+    """A folder for a new run; an older run at its place is moved aside, not lost."""
     folder = Path(out)
     try:
         if (folder / "config.json").exists():
@@ -170,95 +102,191 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         file.write((json.dumps(content, indent=2) + "\n").encode())
 
 
-def main(argv: list[str] | None = None) -> None:
-    settings = read_settings(argv)
+def ended(progress: Progress, settings: argparse.Namespace) -> str:
+    """Why the run has come to its end; "" while it has not."""
+    done = progress.epoch - 1
+    if settings.patience is not None and progress.batch == 0 and done - progress.best_epoch >= settings.patience:
+        return f"no better validation accuracy for {settings.patience} epochs"
+    return f"{done} of {settings.epochs} epochs are done" if done >= settings.epochs else ""
+
+
+def train(settings: argparse.Namespace) -> float:
+    """One run, begun or taken up again; its best validation accuracy."""
     mydl.manual_seed(settings.seed)
     if settings.threads:
         mydl.set_num_threads(settings.threads)
+    device, folder = settings.device, Path(settings.out)
 
-    dataset = datasets.load(settings.data, settings.data_dir, train=True)
-    classes = dataset.classes
-    train_set, val_set = split(dataset, settings)
+    dataset = datasets.load(
+        settings.data, settings.data_dir, train=True, normalize=settings.normalize, image_size=settings.image_size,
+        grayscale=settings.grayscale, skip_bad=settings.skip_bad, seed=settings.seed, val_size=settings.val_size,
+        limit=settings.limit,
+    )  # fmt: skip
+    changes = Augmentation(settings.augment, settings.augmentations) if settings.augment else None
+    train_set, val_set = datasets.split(dataset, changes)
     train_loader = data.DataLoader(train_set, settings.batch_size, shuffle=True, num_workers=1, seed=settings.seed)
     val_loader = data.DataLoader(val_set, batch_size=1000, num_workers=1)
+    steps_per_epoch = math.ceil(len(train_loader) / settings.accumulate)
 
-    options = model_options(settings, len(classes))
-    model = models.build(settings.model, **options).to(settings.device)
+    model = models.build(settings.model, **model_options(settings, dataset)).to(device)
+    averaged = copy.deepcopy(model) if settings.ema is not None else None
     optimizer = make_optimizer(settings, model)
-    scheduler, rhythm = make_scheduler(settings, optimizer, len(train_loader))
-    criterion = nn.CrossEntropyLoss()
-    parameters = sum(p.numel() for p in model.parameters())
+    scheduler, rhythm = make_scheduler(settings, optimizer, steps_per_epoch)
+    criterion = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+    parts = {
+        "model": model, "averaged": averaged, "optimizer": optimizer, "scheduler": scheduler, "loader": train_loader
+    }  # fmt: skip
 
-    folder = make_run_folder(settings.out)
+    description = {"name": settings.data, "preparation": dataset.preparation, "classes": dataset.classes}
+    if settings.resume:
+        if read_config(folder)["data"] != json.loads(json.dumps(description)):
+            raise ValueError(f"{folder}: the {settings.data} data are not those that the run was begun with")
+        progress = checkpoint.restore(folder, parts, device)
+        remove_leftovers(folder)
+        print(f"resuming {folder} in epoch {progress.epoch}, after {progress.steps:,} steps")
+    else:
+        folder, progress = make_run_folder(settings.out), Progress()
+        # The checkpoint first: what has a config.json is a run, and every run can be resumed.
+        checkpoint.save(folder, progress, parts)
     config = {
-        "mydl": mydl.__version__,
-        "model": {"name": settings.model, "options": options},
-        "data": {"name": settings.data, "statistics": dataset.statistics, "classes": classes},
-        "settings": vars(settings),
-    }
+        "mydl": mydl.__version__, "format": FORMAT, "model": model.architecture, "data": description,
+        "settings": {name: value for name, value in vars(settings).items() if name not in COMMANDS},
+    }  # fmt: skip
     write_json(folder / "config.json", config)
-    history = History(folder / "history.csv")
+
+    if dataset.note:
+        print(dataset.note)
+    if settings.summary:
+        print(mydl.summary(model, (settings.batch_size, *dataset.input_shape)))
+    parameters = sum(p.numel() for p in model.parameters())
     sizes = f"{len(train_set):,} images to train on, {len(val_set):,} to validate on"
     print(f"{settings.model}, {parameters:,} parameters; {sizes}")
 
-    best = -1.0
-    for epoch in range(1, settings.epochs + 1):
-        started = time.perf_counter()
-        lr = optimizer.param_groups[0]["lr"]
-        model.train()
-        # The sums stay on the device: reading them waits for it, so that is done now and then only.
-        loss_sum = mydl.zeros(1, device=settings.device)
-        right = mydl.zeros(1, dtype=mydl.int64, device=settings.device)
-        seen = 0
-        # On a terminal only (disable=None); the line of the finished epoch takes its place (leave=False).
-        title = f"epoch {epoch}/{settings.epochs}"
-        bar = tqdm(train_loader, desc=title, unit="batch", leave=False, disable=None)
-        for step, (images, labels) in enumerate(bar):
-            images, labels = images.to(settings.device), labels.to(settings.device)
-            logits = model(images)
-            loss = criterion(logits, labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            if rhythm == "batch":
-                scheduler.step()
-            with mydl.no_grad():
-                loss_sum += loss.detach() * len(labels)
-                right += (logits.argmax(1) == labels).sum()
-            seen += len(labels)
-            if step % 20 == 0:
-                bar.set_postfix(loss=f"{loss_sum.item() / seen:.4f}", accuracy=f"{right.item() / seen:.4f}")
+    history = History(folder / "history.csv", progress.history)
+    saved = time.monotonic()
+    with stop_requests() as stop_requested:
+        while not (reason := ended(progress, settings)) and not stop_requested():
+            epoch = progress.epoch
+            started = time.perf_counter() - progress.seconds
+            model.train()
+            train_loader.set_epoch(epoch - 1)  # keeps a place within it that the checkpoint gave
+            if progress.batch == 0:
+                # The sums stay on the device: reading them waits for it, so that is done now and then only.
+                progress.loss_sum = mydl.zeros(1, device=device)
+                progress.right = mydl.zeros(1, dtype=mydl.int64, device=device)
+                progress.seen = 0
+                progress.lr = optimizer.param_groups[0]["lr"]
+            # On a terminal only (disable=None); the line of the finished epoch takes its place (leave=False).
+            bar = tqdm(
+                train_loader, desc=f"epoch {epoch}/{settings.epochs}", unit="batch", leave=False, disable=None,
+                initial=progress.batch,
+            )  # fmt: skip
+            for images, labels in bar:
+                images, labels = images.to(device), labels.to(device)
+                logits = model(images)
+                loss = criterion(logits, labels)
+                # The mean over the batches of a step; an epoch's last step may have fewer of them.
+                first = progress.batch - progress.batch % settings.accumulate
+                batches = min(settings.accumulate, len(train_loader) - first)
+                (loss / batches if batches > 1 else loss).backward()
+                with mydl.no_grad():
+                    progress.loss_sum += loss.detach() * len(labels)
+                    progress.right += (logits.argmax(1) == labels).sum()
+                progress.seen += len(labels)
+                progress.batch += 1
+                if progress.batch % 20 == 1:
+                    bar.set_postfix(
+                        loss=f"{progress.loss_sum.item() / progress.seen:.4f}",
+                        accuracy=f"{progress.right.item() / progress.seen:.4f}",
+                    )
+                if progress.batch < first + batches:
+                    continue
 
-        train_loss, train_accuracy = loss_sum.item() / seen, right.item() / seen
-        val = evaluate(model, val_loader, len(classes), settings.device)
-        if rhythm == "epoch":
-            scheduler.step()
-        elif rhythm == "loss":
-            scheduler.step(val.loss)
-        seconds = time.perf_counter() - started
-        history.append(
-            epoch=epoch, train_loss=train_loss, train_accuracy=train_accuracy,
-            val_loss=val.loss, val_accuracy=val.accuracy, lr=lr, seconds=round(seconds, 3),
-        )  # fmt: skip
-        if not (math.isfinite(train_loss) and math.isfinite(val.loss)):
-            raise ValueError(
-                f"epoch {epoch}: the loss is {train_loss:.4g} in training and {val.loss:.4g} in validation; "
-                f"wanted finite ones: try a learning rate below {settings.lr:g}"
+                if settings.clip_norm is not None:
+                    nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+                optimizer.step()
+                optimizer.zero_grad()
+                if rhythm == "step":
+                    scheduler.step()
+                progress.steps += 1
+                if averaged is not None:
+                    follow(averaged, model, settings.ema, progress.steps)
+
+                # The last batch needs no checkpoint: that of the epoch's end follows it.
+                due = stop_requested() or time.monotonic() - saved > 60 * settings.save_minutes
+                if due and progress.batch < len(train_loader):
+                    progress.seconds = time.perf_counter() - started
+                    if math.isfinite(progress.loss_sum.item()):
+                        checkpoint.save(folder, progress, parts, settings.keep)
+                        saved = time.monotonic()
+                    if stop_requested():
+                        break
+            if progress.batch < len(train_loader):
+                break
+
+            train_loss, train_accuracy = progress.loss_sum.item() / progress.seen, progress.right.item() / progress.seen
+            kept = model if averaged is None else averaged
+            val = evaluate(kept, val_loader, len(dataset.classes), device)
+            if rhythm == "epoch":
+                scheduler.step()
+            elif rhythm == "loss":
+                scheduler.step(val.loss)
+            seconds = time.perf_counter() - started
+            history.append(
+                epoch=epoch, train_loss=train_loss, train_accuracy=train_accuracy,
+                val_loss=val.loss, val_accuracy=val.accuracy, lr=progress.lr, seconds=round(seconds, 3),
+            )  # fmt: skip
+            if not (math.isfinite(train_loss) and math.isfinite(val.loss)):
+                raise ValueError(
+                    f"epoch {epoch}: the loss is {train_loss:.4g} in training and {val.loss:.4g} in validation; "
+                    f"wanted finite ones: try a learning rate below {settings.lr:g}"
+                )
+            result = {"epoch": epoch, "val_accuracy": val.accuracy, "val_loss": val.loss}
+            metadata = {"data": json.dumps(description), "result": json.dumps(result)}
+            models.save(kept, folder / "last.safetensors", metadata)
+            if val.accuracy > progress.best_accuracy:
+                progress.best_accuracy, progress.best_epoch = val.accuracy, epoch
+                models.save(kept, folder / "best.safetensors", metadata)
+            print(
+                f"epoch {epoch:3d}  train loss {train_loss:.4f} accuracy {train_accuracy:.4f}  "
+                f"val loss {val.loss:.4f} accuracy {val.accuracy:.4f}  lr {progress.lr:.2g}  {seconds:.1f} s"
             )
-        state = model.state_dict()
-        mydl.save(state, folder / "last.safetensors")
-        if val.accuracy > best:
-            best = val.accuracy
-            mydl.save(state, folder / "best.safetensors")
-        print(
-            f"epoch {epoch:3d}  train loss {train_loss:.4f} accuracy {train_accuracy:.4f}  "
-            f"val loss {val.loss:.4f} accuracy {val.accuracy:.4f}  lr {lr:.2g}  {seconds:.1f} s"
-        )
+            progress.epoch, progress.batch, progress.seconds, progress.history = epoch + 1, 0, 0.0, history.rows
+            if epoch % settings.save_every == 0 or ended(progress, settings) or stop_requested():
+                checkpoint.save(folder, progress, parts, settings.keep)
+                saved = time.monotonic()
+
+    if not reason:
+        print(f"stopped; go on with: python -m scripts.train_model --resume --out {settings.out}")
+        raise Stopped(stop_requested())
 
     from mydl import plotting
 
     plotting.save_figure(plotting.training_curves(history), folder / "training.png")
-    print(f"best validation accuracy {best:.4f}; the run is in {folder}")
+    print(f"{reason}; best validation accuracy {progress.best_accuracy:.4f}; the run is in {folder}")
+    return progress.best_accuracy
+
+
+def main(argv: list[str] | None = None) -> None:
+    argv = sys.argv[1:] if argv is None else argv
+    settings = read_settings(argv)
+    if settings.dry_run:
+        print(as_toml(settings), end="")
+        return
+    if settings.seeds == 1:
+        train(settings)
+        return
+    scores = []
+    for seed in range(settings.seed, settings.seed + settings.seeds):
+        folder = Path(settings.out) / f"seed-{seed}"
+        flags = [flag for flag in argv if flag != "--resume"]
+        if settings.resume and (folder / "config.json").exists():
+            flags.append("--resume")
+        print(f"seed {seed}")
+        scores.append(train(read_settings([*flags, "--seed", str(seed), "--seeds", "1", "--out", str(folder)])))
+    mean, deviation = statistics.mean(scores), statistics.stdev(scores)
+    write_json(Path(settings.out) / "seeds.json", {"val_accuracy": scores, "mean": mean, "deviation": deviation})
+    print(f"validation accuracy {mean:.4f} ± {deviation:.4f} over {len(scores)} seeds; the runs are in {settings.out}")
 
 
 if __name__ == "__main__":

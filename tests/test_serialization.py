@@ -186,9 +186,11 @@ def test_metadata(tmp_path, suffix, metadata):
 
 @BOTH
 def test_the_same_state_gives_the_same_bytes(tmp_path, suffix):
-    for name in ("one", "two"):
-        save({"b": np.ones(3), "a": np.zeros(2, int)}, tmp_path / f"{name}{suffix}", {"k": "v"})
-    assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
+    for number in range(5):
+        metadata = {f"key {i}": "ä\x7f\n/" for i in range(6)}
+        save({"b": np.ones(3), "a": np.zeros(2, int)}, tmp_path / f"{number}{suffix}", metadata)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    assert load_metadata(tmp_path / f"0{suffix}") == metadata
 
 
 def test_safetensors_are_pytorchs(tmp_path):

@@ -1,8 +1,12 @@
-"""Brightness, contrast, saturation and hue of images: values 0 … 1, arrays (N, C, H, W), C 1 or 3."""
+"""Brightness, contrast, saturation and hue of images: values 0 … 1, arrays (N, C, H, W), C 1 or 3, of NumPy or CuPy."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+from mydl.backend import array_module
 
 
 def brightness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
@@ -11,7 +15,7 @@ def brightness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
     >>> brightness(np.full((1, 1, 1, 1), 0.25), np.array(2.0)).item()
     0.5
     """
-    return _blend(images, np.zeros_like(factors), factors)
+    return _blend(images, 0, factors)
 
 
 def contrast(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
@@ -41,19 +45,20 @@ def hue(images: np.ndarray, turns: np.ndarray) -> np.ndarray:
     """
     if images.shape[1] == 1:
         return images
-    red, green, blue = np.moveaxis(images, 1, 0)
+    xp = array_module(images)
+    red, green, blue = xp.moveaxis(images, 1, 0)
     value = images.max(axis=1)
     chroma = value - images.min(axis=1)
-    safe = np.where(chroma == 0, 1, chroma)
-    sector = np.where(
+    safe = xp.where(chroma == 0, 1, chroma)
+    sector = xp.where(
         value == red,
         (green - blue) / safe,
-        np.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
+        xp.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
     )
     sector = (sector[:, None] + 6 * turns) % 6
     # Channel k falls from value to value - chroma and back along the circle, red first (Smith, 1978).
-    place = (np.array([5, 3, 1], images.dtype).reshape(1, 3, 1, 1) + sector) % 6
-    result = value[:, None] - chroma[:, None] * np.clip(np.minimum(place, 4 - place), 0, 1)
+    place = (xp.array([5, 3, 1], images.dtype).reshape(1, 3, 1, 1) + sector) % 6
+    result = value[:, None] - chroma[:, None] * xp.clip(xp.minimum(place, 4 - place), 0, 1)
     return result.astype(images.dtype, copy=False)
 
 
@@ -65,12 +70,12 @@ def grey(images: np.ndarray) -> np.ndarray:
     """
     if images.shape[1] == 1:
         return images
-    weights = np.array([0.299, 0.587, 0.114], images.dtype).reshape(1, 3, 1, 1)
+    weights = array_module(images).array([0.299, 0.587, 0.114], images.dtype).reshape(1, 3, 1, 1)
     return (images * weights).sum(axis=1, keepdims=True)
 
 
-def _blend(images: np.ndarray, others: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    return np.clip(factors * images + (1 - factors) * others, 0, 1)
+def _blend(images: Any, others: Any, factors: Any) -> Any:
+    return array_module(images).clip(factors * images + (1 - factors) * others, 0, 1)
 
 
 ADJUST = (brightness, contrast, saturation, hue)

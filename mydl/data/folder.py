@@ -9,11 +9,14 @@ from typing import Any
 from .dataset import Dataset
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
 LARGEST_IMAGE = 32 << 20  # pixels; decoded and converted they take less than 256 MB
 
 
-def read_image(path: str | os.PathLike[str]) -> Any:
-    """The image in a file, as a PIL image in RGB.
+def read_image(path: str | os.PathLike[str], convert: Callable[[Any], Any] | None = None) -> Any:
+    """The image in a file, as a PIL image in RGB, or what `convert` makes of it.
+
+    `convert` gets the PIL image as it is stored, in whatever mode; what it returns must not need the file.
 
     Raises ValueError for a file that is no whole image, or one of more than 33 million pixels; OSError for
     one that cannot be opened.
@@ -22,14 +25,18 @@ def read_image(path: str | os.PathLike[str]) -> Any:
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.png'
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{path}: not a readable image (a folder or device)")
     with open(path, "rb") as file:
         try:
-            with Image.open(file, formats=("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 if image.width * image.height > LARGEST_IMAGE:
                     raise ValueError(f"{image.width}×{image.height} is more than {LARGEST_IMAGE:,} pixels")
-                return image.convert("RGB")
+                return image.convert("RGB") if convert is None else convert(image)
+        except UnidentifiedImageError:
+            raise ValueError(f"{path}: not a readable image (none of {', '.join(FORMATS)})") from None
         except Exception as error:  # its decoders raise whatever a damaged file makes them trip over
             raise ValueError(f"{path}: not a readable image ({type(error).__name__}: {error})") from None
 
@@ -46,7 +53,8 @@ class ImageFolder(Dataset):
 
     `classes`, `class_to_idx`, `samples` (path, label), `imgs` (the same) and `targets` are as in torchvision.
 
-    Raises FileNotFoundError if there are no classes, or one has no images.
+    Raises FileNotFoundError if there are no classes, or one has no images; ValueError for a link that leads back
+    into a folder that it is itself in.
 
     >>> import pathlib, tempfile
     >>> from PIL import Image
@@ -99,8 +107,15 @@ class ImageFolder(Dataset):
 
 
 def _files(folder: str) -> list[str]:
-    return [
-        os.path.join(directory, name)
-        for directory, _, names in sorted(os.walk(folder, followlinks=True))
-        for name in sorted(names)
-    ]
+    found = []
+    for directory, folders, names in os.walk(folder, onerror=_fail, followlinks=True):
+        here = os.path.realpath(directory)
+        for path in (os.path.join(directory, name) for name in folders):
+            if os.path.islink(path) and os.path.join(here, "").startswith(os.path.join(os.path.realpath(path), "")):
+                raise ValueError(f"ImageFolder: {path}: a link to a folder that it is itself in")
+        found.append((directory, sorted(names)))
+    return [os.path.join(directory, name) for directory, names in sorted(found) for name in names]
+
+
+def _fail(error: OSError) -> None:
+    raise error

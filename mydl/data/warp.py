@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
+
+from mydl.backend import array_module
 
 
 def affine(
@@ -21,45 +25,79 @@ def affine(
     >>> affine(image, one_left, (2, 3), bilinear=True)[0, 0].tolist()
     [[1.0, 2.0, 0.0], [4.0, 5.0, 0.0]]
     """
-    count, channels, height, width = images.shape
-    matrices = matrices.astype(np.float32)
-    column = np.arange(size[1], dtype=np.float32) + np.float32(0.5)
-    row = np.arange(size[0], dtype=np.float32)[:, None] + np.float32(0.5)
-    terms = matrices[:, :, :, None, None]
-    x = terms[:, 0, 0] * column + (terms[:, 0, 1] * row + terms[:, 0, 2])
-    y = terms[:, 1, 0] * column + (terms[:, 1, 1] * row + terms[:, 1, 2])
+    height, width = images.shape[2:]
+    x, y = places(images, matrices, size)
     outside = (x < 0) | (x >= width) | (y < 0) | (y >= height)
-    pixels = np.ascontiguousarray(images).reshape(count * channels, height * width)
     if bilinear:
         x -= np.float32(0.5)
         y -= np.float32(0.5)
-    left, top = np.floor(x), np.floor(y)
-    first = (np.arange(count, dtype=np.int32) * (channels * height * width))[:, None, None]
-
-    def corner(dx: int, dy: int) -> np.ndarray:
-        """The pixels at (left + dx, top + dy), moved to the border where they lie beyond it."""
-        i = np.clip(left + np.float32(dx), 0, width - 1).astype(np.int32)
-        j = np.clip(top + np.float32(dy), 0, height - 1).astype(np.int32)
-        j *= width
-        j += i
-        j += first
-        planes = [np.take(pixels, j + channel * (height * width)) for channel in range(channels)]
-        return np.stack(planes, axis=1).astype(np.float32, copy=False)
-
-    if bilinear:
-        right, down = (x - left)[:, None], (y - top)[:, None]
-        upper = corner(0, 0)
-        upper += right * (corner(1, 0) - upper)
-        lower = corner(0, 1)
-        lower += right * (corner(1, 1) - lower)
-        lower -= upper
-        lower *= down
-        result = upper
-        result += lower
+        result = sample(images, x, y)
     else:
-        result = corner(0, 0)
+        first, _ = _index(images, x, y)
+        result = _take(images, first)
     np.copyto(result, np.asarray(fill, np.float32).reshape(-1, 1, 1), where=outside[:, None])
     return result
+
+
+def places(images: Any, matrices: Any, size: tuple[int, int]) -> tuple[Any, Any]:
+    """Where the maps of `affine` send the centres of the output's pixels: x and y, (N, *size), float32.
+
+    >>> x, y = places(np.zeros((1, 1, 2, 2)), np.array([[[1, 0, 1], [0, 1, 0]]]), (1, 2))
+    >>> x.tolist(), y.tolist()
+    ([[[1.5, 2.5]]], [[[0.5, 0.5]]])
+    """
+    xp = array_module(images)
+    column = xp.arange(size[1], dtype=np.float32) + np.float32(0.5)
+    row = xp.arange(size[0], dtype=np.float32)[:, None] + np.float32(0.5)
+    terms = xp.asarray(matrices, dtype=np.float32)[:, :, :, None, None]
+    x = terms[:, 0, 0] * column + (terms[:, 0, 1] * row + terms[:, 0, 2])
+    y = terms[:, 1, 0] * column + (terms[:, 1, 1] * row + terms[:, 1, 2])
+    return x, y
+
+
+def sample(images: Any, x: Any, y: Any) -> Any:
+    """The images at the points (x, y) (N, h, w), bilinearly, the border repeated outside: (N, C, h, w), float32.
+
+    Here the centre of the top left pixel is at (0, 0). NumPy's and CuPy's arrays alike.
+
+    >>> sample(np.array([[[[0, 2], [4, 6]]]]), np.array([[[0.5, 9]]]), np.array([[[0.5, 0]]]))
+    array([[[[3., 2.]]]], dtype=float32)
+    """
+    height, width = images.shape[2:]
+    xp = array_module(images)
+    x = xp.clip(x, 0, width - 1).astype(np.float32, copy=False)
+    y = xp.clip(y, 0, height - 1).astype(np.float32, copy=False)
+    # At the last pixel's centre the one before it weighs 0, so that there is always a next one.
+    first, (left, top) = _index(images, xp.minimum(x, max(width - 2, 0)), xp.minimum(y, max(height - 2, 0)))
+    right, down = (x - left)[:, None], (y - top)[:, None]
+    beside, below = min(width - 1, 1), min(height - 1, 1) * width
+    upper, lower = _take(images, first), _take(images, first + below)
+    for row, start in ((upper, first), (lower, first + below)):
+        slope = _take(images, start + beside)
+        slope -= row
+        slope *= right
+        row += slope
+    lower -= upper
+    lower *= down
+    upper += lower
+    return upper
+
+
+def _index(images: Any, x: Any, y: Any) -> tuple[Any, tuple[Any, Any]]:
+    """Which pixel of `images` each point is in: in the flattened array, of channel 0; and its column and row."""
+    xp = array_module(images)
+    count, channels, height, width = images.shape
+    column, row = (xp.floor(xp.clip(at, 0, side - 1)) for at, side in ((x, width), (y, height)))
+    first = (xp.arange(count, dtype=np.int32) * (channels * height * width))[:, None, None]
+    return row.astype(np.int32) * width + column.astype(np.int32) + first, (column, row)
+
+
+def _take(images: Any, first: Any) -> Any:
+    """The pixels at these indices, and those at the same place in the other channels, (N, C, h, w), float32."""
+    xp = array_module(images)
+    plane = images.shape[2] * images.shape[3]
+    channels = xp.arange(images.shape[1], dtype=np.int32)[:, None, None] * plane
+    return xp.take(images, first[:, None] + channels).astype(np.float32, copy=False)
 
 
 def resize(images: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:

@@ -60,7 +60,7 @@ def data_dir(tmp_path_factory) -> Path:
 @pytest.fixture
 def small(data_dir) -> list[str]:
     """Flags of a run of a tenth of a second: 200 images to train on, 40 to validate on, 5 steps an epoch."""
-    flags = ["--data", "mnist", "--data-dir", str(data_dir), "--batch-size", "40", "--hidden", "16"]
+    flags = ["--data", "mnist", "--data-dir", str(data_dir), "--batch-size", "40"]
     return [*flags, "--epochs", "1", "--threads", "1"]
 
 

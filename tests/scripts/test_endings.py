@@ -39,7 +39,7 @@ def test_ctrl_c_in_the_middle_of_an_epoch(start, tmp_path):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
     flags = ["--hidden", 32, "--limit", 3600, "--batch-size", 8, "--epochs", 1000, "--threads", 1]
-    process = start(PROGRAM, *flags, "--out", tmp_path / "run", stdout=subprocess.DEVNULL, stderr=theirs)
+    process = start(PROGRAM, *flags, "--out", tmp_path / "run", stdout=subprocess.PIPE, stderr=theirs)
     os.close(theirs)
     terminal = ThreadPoolExecutor(1).submit(read_terminal, ours)  # at once: a terminal nobody reads gets full
     history = tmp_path / "run" / "history.csv"
@@ -49,12 +49,14 @@ def test_ctrl_c_in_the_middle_of_an_epoch(start, tmp_path):
     process.send_signal(signal.SIGINT)
     terminal = terminal.result()
     os.close(ours)
+    printed = process.stdout.read()
     assert process.wait() == 130, terminal
-    assert terminal.endswith("\r\ntrain_model: interrupted\r\n") and "Traceback" not in terminal
+    assert printed.endswith(f"stopped; go on with: python -m scripts.train_model --resume --out {tmp_path / 'run'}\n")
+    assert terminal.endswith("train_model: interrupted\r\n") and "Traceback" not in terminal
     assert "loss=" in terminal and "accuracy=" in terminal and "batch/s" in terminal
 
     files = {path.name for path in (tmp_path / "run").iterdir()}
-    assert {"config.json", "history.csv", "best.safetensors", "last.safetensors"} == files - {"training.png"}
+    assert files == {"config.json", "history.csv", "checkpoint.safetensors", "best.safetensors", "last.safetensors"}
     model = models.build("mlp", hidden=[32])
     for name in ("best", "last"):
         model.load_state_dict(mydl.load(tmp_path / "run" / f"{name}.safetensors"))

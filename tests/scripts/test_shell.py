@@ -18,6 +18,7 @@ def shell(tmp_path):
     (tmp_path / "scripts").mkdir()
     for script in (ROOT / "scripts").glob("*.sh"):
         shutil.copy(script, tmp_path / "scripts")
+    shutil.copytree(ROOT / "scripts" / "configs", tmp_path / "scripts" / "configs")
     (tmp_path / "bin").mkdir()
     python = tmp_path / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')

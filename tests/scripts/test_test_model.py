@@ -27,7 +27,7 @@ def tested(finished, tmp_path_factory) -> Path:
 def test_test_json_is_what_numpy_says_of_the_weights(tested):
     config = json.loads((tested / "config.json").read_text())
     images = data.SyntheticDigits(train=False)
-    mean, deviation = config["data"]["statistics"]
+    (mean,), (deviation,) = config["data"]["preparation"]["mean"], config["data"]["preparation"]["deviation"]
     x = (images.data.numpy().reshape(2000, 784) / 255 - mean) / deviation
     labels = images.targets.numpy()
     state = mydl.load(tested / "best.safetensors")
@@ -76,8 +76,8 @@ def test_batches_and_weights(run_copy, tested, capsys):
     wanted, found = (json.loads((run / "test.json").read_text()) for run in (tested, run_copy))
     assert found["loss"] == pytest.approx(wanted["loss"], rel=1e-6)
     assert found["accuracy"] == pytest.approx(wanted["accuracy"], abs=1.1 / 2000)
-    state = mydl.load(run_copy / "last.safetensors")
-    mydl.save({name: tensor * 0 for name, tensor in state.items()}, run_copy / "last.safetensors")
+    path = run_copy / "last.safetensors"
+    mydl.save({name: tensor * 0 for name, tensor in mydl.load(path).items()}, path, mydl.load_metadata(path))
     test_model.main([str(run_copy), "--weights", "last"])
     found = json.loads((run_copy / "test.json").read_text())
     assert found["loss"] == pytest.approx(np.log(10), rel=1e-6)
@@ -117,96 +117,102 @@ def test_wrong_flags(refused, flags, words):
 
 
 def test_runs_that_are_none(refused, tmp_path):
-    wanted = "wanted a run's folder, as train_model makes it; found"
-    assert refused(test_model, tmp_path / "x") == f"{tmp_path / 'x'}: {wanted} no such folder"
-    assert refused(test_model, tmp_path) == f"{tmp_path}: {wanted} no config.json in it"
+    wanted = f"{tmp_path / 'x'}: wanted a run's folder or a file of weights; found no such folder or file"
+    assert refused(test_model, tmp_path / "x") == wanted
+    wanted = f"{tmp_path}: wanted a run's folder, as train_model makes it; no best.safetensors in it"
+    assert refused(test_model, tmp_path) == wanted
     (tmp_path / "file").write_text("")
-    assert refused(test_model, tmp_path / "file").startswith(f"{tmp_path / 'file'}: {wanted}")
+    assert refused(test_model, tmp_path / "file").startswith(f"cannot load '{tmp_path / 'file'}': found 0 bytes")
     assert {path.name for path in tmp_path.iterdir()} == {"file"}
 
 
-MODEL = {"name": "mlp", "options": {"classes": 10, "hidden": [32], "dropout": 0.0}}
-DATA = {"name": "digits", "statistics": [0.16, 0.27], "classes": list("0123456789")}
+def test_a_file_of_weights_is_enough(finished, tmp_path):
+    """The model and the preparation of the images travel in it."""
+    (tmp_path / "mine.safetensors").write_bytes((finished / "best.safetensors").read_bytes())
+    test_model.main([str(tmp_path / "mine.safetensors"), "--threads", "1"])
+    assert json.loads((tmp_path / "test.json").read_text())["accuracy"] > 0.2
 
 
-def with_options(**changes) -> dict:
-    return {"model": {"name": "mlp", "options": MODEL["options"] | changes}, "data": DATA}
+def metadata(**changes) -> dict[str, str]:
+    """What a run's weights say of themselves, but for the changes: text, or what JSON makes of the rest."""
+    preparation = {"size": [28, 28], "channels": 1, "normalize": "channel", "mean": [0.16], "deviation": [0.27]}
+    told = {
+        "model": {"name": "mlp", "options": {"classes": 10, "hidden": [32], "dropout": 0.0}},
+        "data": {"name": "digits", "preparation": preparation, "classes": list("0123456789")},
+    }
+    for key, value in changes.items():
+        place = next(place for place in (told, told["data"], told["model"], told["model"]["options"], preparation)
+                     if key in place or place is told["model"]["options"])  # fmt: skip
+        place[key] = value
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
 
 
-CONFIGS = {
-    "empty": (b"", "wanted a run's settings in JSON"),
-    "no JSON": (b"{model: mlp}", "wanted a run's settings in JSON"),
-    "cut short": (json.dumps({"model": MODEL, "data": DATA}).encode()[:-9], "wanted a run's settings in JSON"),
-    "no UTF-8": (b"\xff\xfe\x00", "wanted a run's settings in JSON"),
-    "nested deeply": (b"[" * 100_000, "wanted a run's settings in JSON"),
-    "a list": ([], "found something else"),
-    "no data": ({"model": MODEL}, "found something else"),
-    "no model": ({"data": DATA}, "found something else"),
-    "a model that is a word": ({"model": "mlp", "data": DATA}, "found something else"),
-    "options in a list": ({"model": MODEL | {"options": [10]}, "data": DATA}, "found something else"),
-    "no statistics": ({"model": MODEL, "data": {"name": "digits"}}, "found something else"),
-    "one statistic": ({"model": MODEL, "data": DATA | {"statistics": [0.1]}}, "found something else"),
-    "words for statistics": (
-        {"model": MODEL, "data": DATA | {"statistics": ["a", "b"]}},
-        "found something else",
-    ),
-    "no deviation": ({"model": MODEL, "data": DATA | {"statistics": [0.1, 0.0]}}, "found something else"),
-    "NaN": ({"model": MODEL, "data": DATA | {"statistics": [float("nan"), 1.0]}}, "found something else"),
-    "unknown data": ({"model": MODEL, "data": DATA | {"name": "cifar"}}, "no dataset 'cifar'"),
-    "unknown model": ({"model": MODEL | {"name": "vgg"}, "data": DATA}, "no model 'vgg'; wanted one of"),
-    "unknown option": (with_options(depth=3), "depth"),
-    "two names": (with_options(name="resnet"), "name"),
-    "negative size": (with_options(hidden=[-5]), "-5"),
-    "no size": (with_options(hidden=[0]), "0"),
-    "broken size": (with_options(hidden=[1.5]), "1.5"),
-    "size in words": (with_options(hidden="ab"), "a"),
-    "nested sizes": (with_options(hidden=[[32]]), "[32]"),
-    "no sizes": (with_options(hidden=None), "None"),
-    "true": (with_options(hidden=[True]), "True"),
-    "size of petabytes": (with_options(hidden=[10**13]), "[10000000000000]"),
-    "size beyond all": (with_options(hidden=[10**30]), "cannot build mlp with {"),
-    "much dropout": (with_options(dropout=2), "2"),
-    "wordy dropout": (with_options(dropout="much"), "much"),
-    "nine classes": (with_options(classes=9), "the state does not fit MLP"),
-    "negative classes": (with_options(classes=-1), "-1"),
-    "other sizes": (with_options(hidden=[33]), "the state does not fit MLP"),
-    "other depth": (with_options(hidden=[32, 32]), "missing keys: layers.5.weight, layers.5.bias"),
-    "another model": ({"model": {"name": "resnet", "options": {}}, "data": DATA}, "does not fit ResNet"),
+TOLD = {
+    "no model": ({"data": metadata()["data"]}, "no model is named in it"),
+    "no data": ({"model": metadata()["model"]}, "found None"),
+    "no JSON": (metadata(model="{name: mlp}"), "wanted the model's name and options in JSON"),
+    "nested deeply": (metadata(data="[" * 100_000), "wanted a description of the data in JSON"),
+    "a list": (metadata(model=[]), "wanted the model's name and options, found []"),
+    "options in a list": (metadata(options=[10]), "wanted the model's name and options, found"),
+    "data in a word": (metadata(data='"digits"'), "found 'digits'"),
+    "no classes": (metadata(classes=None), "wanted in its metadata the data's name, preparation and classes"),
+    "other classes": (metadata(classes=list("abcdefghij")), "trained on the classes ['a', 'b'"),
+    "no deviation": (metadata(deviation=[0.0]), "deviation"),
+    "NaN": (metadata(mean=[float("nan")]), "mean"),
+    "unknown data": (metadata(data=metadata()["data"].replace("digits", "cifar")), "no dataset 'cifar'"),
+    "unknown model": (metadata(model='{"name": "vgg", "options": {}}'), "no model 'vgg'; wanted one of"),
+    "unknown option": (metadata(depth=3), "depth"),
+    "negative size": (metadata(hidden=[-5]), "-5"),
+    "no size": (metadata(hidden=[0]), "0"),
+    "broken size": (metadata(hidden=[1.5]), "1.5"),
+    "size in words": (metadata(hidden="ab"), "a"),
+    "nested sizes": (metadata(hidden=[[32]]), "[32]"),
+    "no sizes": (metadata(hidden=None), "None"),
+    "true": (metadata(hidden=[True]), "True"),
+    "size of petabytes": (metadata(hidden=[10**13]), "too large for the 25,450 weights of the file"),
+    "size beyond all": (metadata(hidden=[10**30]), "cannot build mlp with {"),
+    "sizes that multiply": (metadata(in_features=10**5, hidden=[10**5]), "too large for the 25,450 weights"),
+    "much dropout": (metadata(dropout=2), "2"),
+    "wordy dropout": (metadata(dropout="much"), "much"),
+    "nine classes": (metadata(model=metadata()["model"].replace("10", "9")), "the state does not fit MLP"),
+    "other sizes": (metadata(hidden=[33]), "the state does not fit MLP"),
+    "other depth": (metadata(hidden=[32, 32]), "missing keys: layers.5.weight, layers.5.bias"),
+    "another model": (metadata(model='{"name": "resnet", "options": {}}'), "does not fit ResNet"),
 }
 
 
-@pytest.mark.parametrize("what", CONFIGS)
-def test_damaged_configs(refused, run_copy, what):
-    content, words = CONFIGS[what]
-    path = run_copy / "config.json"
-    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+@pytest.mark.parametrize("what", TOLD)
+def test_weights_that_say_something_else(refused, run_copy, what):
+    told, words = TOLD[what]
+    path = run_copy / "best.safetensors"
+    mydl.save(mydl.load(path), path, told)
     before = {path.name for path in run_copy.iterdir()}
     line = refused(test_model, run_copy)
     assert words in line
-    assert what == "unknown data" or line.startswith(str(run_copy))
+    assert what == "unknown data" or str(path) in line or "preparation" in line
     assert {path.name for path in run_copy.iterdir()} == before
 
 
 def _foreign_numbers(path: Path) -> None:
     state = mydl.load(path)
-    mydl.save({**state, "layers.1.weight": state["layers.1.weight"] * float("nan")}, path)
+    state["layers.1.weight"] *= float("nan")
+    mydl.save(state, path, mydl.load_metadata(path))
 
 
 def _nine_outputs(path: Path) -> None:
-    config = json.loads(path.with_name("config.json").read_text())
-    config["model"] = {"name": "mlp", "options": {"classes": 9, "hidden": [32]}}
-    path.with_name("config.json").write_text(json.dumps(config))
-    mydl.save(models.build("mlp", classes=9, hidden=[32]).state_dict(), path)
+    models.save(models.build("mlp", classes=9, hidden=[32]), path, mydl.load_metadata(path))
 
 
 WEIGHTS = {
-    "No such file or directory": Path.unlink,
-    "wanted a complete .safetensors file": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "no best.safetensors in it": Path.unlink,
+    "wanted a complete one in the format of safetensors": lambda path: path.write_bytes(path.read_bytes()[:-1]),
     "found 0 bytes": lambda path: path.write_bytes(b""),
     "found 40 bytes": lambda path: path.write_bytes(b"\x80\x04\x95" + b"pickle" * 6 + b"."),
     "found a folder or device": lambda path: (path.unlink(), path.mkdir()),
-    "the state does not fit MLP": lambda path: mydl.save(models.build("resnet").state_dict(), path),
-    "missing keys: layers.1.weight": lambda path: mydl.save({}, path),
+    "the state does not fit MLP": lambda path: mydl.save(
+        models.build("resnet").state_dict(), path, mydl.load_metadata(path)
+    ),
+    "missing keys: layers.1.weight": lambda path: mydl.save({}, path, mydl.load_metadata(path)),
     "give a loss of nan, not a finite one": _foreign_numbers,
     "wanted outputs (N, 10) for 10 classes, got (1000, 9)": _nine_outputs,
 }

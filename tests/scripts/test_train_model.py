@@ -14,9 +14,10 @@ import models
 import mydl
 from mydl.history import History
 from scripts import datasets, train_model
+from scripts.settings import LEARNING_RATES
 
 COLUMNS = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds"]
-FILES = {"config.json", "history.csv", "best.safetensors", "last.safetensors", "training.png"}
+FILES = {"config.json", "history.csv", "checkpoint.safetensors", "best.safetensors", "last.safetensors", "training.png"}
 
 
 def contents(folder: Path) -> set[str]:
@@ -34,7 +35,8 @@ def train(out: Path, *flags: object) -> History:
 def test_the_run_folder(finished):
     assert contents(finished) == FILES
     config = json.loads((finished / "config.json").read_text())
-    assert config["model"] == {"name": "mlp", "options": {"classes": 10, "hidden": [32], "dropout": 0.0}}
+    options = {"classes": 10, "in_features": 784, "hidden": [32], "dropout": 0.0}
+    assert config["model"] == {"name": "mlp", "options": options}
     assert config["data"]["name"] == "digits" and config["data"]["classes"] == list("0123456789")
     assert config["settings"]["epochs"] == 2 and config["settings"]["lr"] == 0.001
     with Image.open(finished / "training.png") as picture:
@@ -52,9 +54,14 @@ def test_the_history(finished):
 
 
 @pytest.mark.parametrize("name", ["best", "last"])
-def test_the_weights_are_a_state_dict_and_nothing_else(finished, name):
+def test_the_weights_are_a_state_dict_with_the_model_and_its_data_as_metadata(finished, name):
     path = finished / f"{name}.safetensors"
-    assert mydl.load_metadata(path) == {}
+    config = json.loads((finished / "config.json").read_text())
+    metadata = {key: json.loads(text) for key, text in mydl.load_metadata(path).items()}
+    history = History.read(finished / "history.csv")
+    row = history.best("val_accuracy", "max") if name == "best" else history.rows[-1]
+    result = {key: row[key] for key in ("epoch", "val_accuracy", "val_loss")}
+    assert metadata == {"model": config["model"], "data": config["data"], "result": result}
     state = mydl.load(path)
     model = models.build("mlp", hidden=[32])
     assert state.keys() == model.state_dict().keys()
@@ -72,8 +79,8 @@ def test_an_epoch_again_in_numpy(tmp_path, small, data_dir):
     images = datasets.load("mnist", str(data_dir), train=True)
     pixels = images.data.numpy().reshape(240, 784) / 255
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    mean, deviation = config["data"]["statistics"]
-    assert (mean, deviation) == pytest.approx((pixels.mean(), pixels.std()), rel=1e-12)
+    (mean,), (deviation,) = config["data"]["preparation"]["mean"], config["data"]["preparation"]["deviation"]
+    assert (mean, deviation) == pytest.approx((pixels.mean(), pixels.std()), rel=1e-6)
     x, labels = (pixels - mean) / deviation, images.targets.numpy()
     used, validation = mydl.data.random_split(range(240), [200, 40], seed=3)
     assert not set(used) & set(validation) and len(set(used) | set(validation)) == 240
@@ -100,7 +107,7 @@ def test_an_epoch_again_in_numpy(tmp_path, small, data_dir):
 
 def test_best_is_the_first_epoch_of_the_highest_validation_accuracy(tmp_path, small):
     """A run that stops after that epoch ends with those weights. The rate is high, so that accuracy jumps."""
-    flags = [*small, "--optimizer", "sgd", "--lr", "0.5"]
+    flags = [*small, "--hidden", 16, "--optimizer", "sgd", "--lr", "0.5"]
     for seed in range(20):
         history = train(tmp_path / "all", *flags, "--seed", seed, "--epochs", 5)
         best = history.best("val_accuracy", "max")["epoch"]
@@ -151,7 +158,7 @@ def test_the_same_seed_gives_the_same_run_bit_by_bit_and_another_another(tmp_pat
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
 def test_optimizers(tmp_path, small, optimizer):
     history = train(tmp_path / "run", *small, "--epochs", 4, "--optimizer", optimizer, "--weight-decay", 1e-4)
-    assert history["lr"][0] == train_model.LEARNING_RATES[optimizer]
+    assert history["lr"][0] == LEARNING_RATES[optimizer]
     assert history["train_loss"][-1] < history["train_loss"][0]
 
 
@@ -205,7 +212,7 @@ def test_plateau_waits_for_the_validation_loss(tmp_path, small):
 
 
 def test_plateau_leaves_a_run_that_gets_better_alone(tmp_path, small):
-    history = train(tmp_path / "run", *small, "--epochs", 8, "--scheduler", "plateau")
+    history = train(tmp_path / "run", *small, "--hidden", 16, "--epochs", 8, "--scheduler", "plateau")
     assert history["val_loss"] == sorted(history["val_loss"], reverse=True)
     assert set(history["lr"]) == {0.001}
 
@@ -253,7 +260,7 @@ def test_the_default_folder_and_mydl_data(tmp_path, monkeypatch, data_dir):
 
 WRONG_VALUES = [
     ("--model vgg", "--model: invalid choice: 'vgg' (choose from"),
-    ("--data cifar", "--data: invalid choice"),
+    ("--data cifar", "--data: no dataset 'cifar'; wanted one of"),
     ("--epochs 0", "--epochs: wanted a whole number above 0 (and below 2**31), got '0'"),
     ("--epochs -3", "--epochs: wanted a whole number above 0"),
     ("--epochs 1.5", "got '1.5'"),
@@ -379,20 +386,21 @@ def test_damaged_data(refused, tmp_path, data_dir, words):
 def test_a_loss_that_is_no_number_ends_the_run(refused, tmp_path, small, flags):
     line = refused(train_model, *small, "--optimizer", "sgd", *flags.split(), "--out", tmp_path / "run")
     assert "the loss is" in line and "try a learning rate below 1e+" in line
-    assert contents(tmp_path / "run") <= {"config.json", "history.csv", "last.safetensors", "best.safetensors"}
+    assert contents(tmp_path / "run") <= FILES - {"training.png"}
     assert not all(map(math.isfinite, History.read(tmp_path / "run" / "history.csv").rows[-1].values()))
-    for path in (tmp_path / "run").glob("*.safetensors"):
-        assert all(np.isfinite(tensor.numpy()).all() for tensor in mydl.load(path).values())
+    for path in (tmp_path / "run").glob("*t.safetensors"):  # best, last, checkpoint
+        state = mydl.load(path)
+        state = state["parts"]["model"] if "parts" in state else state
+        assert all(np.isfinite(tensor.numpy()).all() for tensor in state.values())
 
 
 def test_a_full_disk(refused, tmp_path, small):
-    """A limit on the size of files, below that of the weights and above that of the rest."""
+    """A limit on the size of files, below that of the weights and above that of the rest: no checkpoint, no run."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
         line = refused(train_model, *small, "--out", tmp_path / "run")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert line == f"{tmp_path / 'run' / 'last.safetensors'}: cannot write: File too large"
-    assert contents(tmp_path / "run") == {"config.json", "history.csv"}
-    assert len(History.read(tmp_path / "run" / "history.csv")) == 1
+    assert line == f"{tmp_path / 'run' / 'checkpoint.safetensors'}: cannot write: File too large"
+    assert contents(tmp_path / "run") == set()
