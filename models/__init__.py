@@ -10,18 +10,25 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import mydl
+from models.autoencoder import Autoencoder
 from models.logistic import LogisticRegression
 from models.mlp import MLP
 from models.resnet import ResNet
 from mydl import nn
 
-__all__ = ["MLP", "LogisticRegression", "ResNet", "build", "load", "save"]
+__all__ = ["MLP", "Autoencoder", "LogisticRegression", "ResNet", "build", "load", "save"]
 
-MODELS: dict[str, type[nn.NeuralNetwork]] = {"logistic": LogisticRegression, "mlp": MLP, "resnet": ResNet}
+MODELS: dict[str, type[nn.NeuralNetwork]] = {
+    "logistic": LogisticRegression,
+    "mlp": MLP,
+    "resnet": ResNet,
+    "autoencoder": Autoencoder,
+}
+CLASSIFIERS = ("logistic", "mlp", "resnet")
 
 
 def build(name: str, **options: Any) -> nn.NeuralNetwork:
-    """The model of that name ("logistic", "mlp" or "resnet") with its constructor's options.
+    """The model of that name ("logistic", "mlp", "resnet", "autoencoder") with its constructor's options.
 
     Name and options are remembered as `model.architecture`, for `save`.
 

@@ -4,9 +4,10 @@
     python -m scripts.benchmark --quick      # small sizes, to see that it works
     python -m scripts.benchmark --only mlp resnet
     python -m scripts.benchmark --profile    # where mydl's own time goes
+    python -m scripts.benchmark --device cuda --data-dir DIR   # on a GPU, to 99% of MNIST (in DIR) included
 
 Each library runs in a process of its own and they take turns, a few steps each, so that the ratios hold even
-where the machine's speed drifts. Libraries that are not installed are left out.
+where the machine's speed drifts. Libraries that are not installed are left out. On a GPU all compute in full float32.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from typing import Any
 
 import mydl
 from mydl import plotting
+from mydl.backend import load_cupy
 from mydl.serialization import atomic_write
-from scripts.benchmark_tools.measure import GROUPS, QUICK, Benchmark, Sizes
+from scripts.benchmark_tools.measure import GROUPS, QUICK, USUAL, Benchmark, Sizes
 from scripts.benchmark_tools.report import figure, report
 from scripts.benchmark_tools.turns import LIBRARIES, Team
 from scripts.command_line import CommandLine, positive_int, run
@@ -44,18 +46,14 @@ def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add("--rounds", type=positive_int, metavar="N", help=f"turns of each library ({Sizes.rounds})")
     add("--threads", type=positive_int, default=mydl.get_num_threads(), metavar="N", help="CPU threads")
+    add("--data-dir", metavar="DIR", help="folder of MNIST's files (else MYDL_DATA), for data and goal")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute")
     add(
         "--variants",
         action="store_true",
         help="also PyTorch with channels_last and fused Adam, and torch.compile",
     )
-    add(
-        "--out",
-        default="results/benchmark.json",
-        metavar="FILE.json",
-        help="the figures",
-    )
+    add("--out", metavar="FILE.json", help="the figures (results/benchmark.json, on a GPU benchmark-cuda.json)")
     add(
         "--figure",
         metavar="FILE.png",
@@ -67,17 +65,20 @@ def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
         help="print mydl's profile of both models' training steps, and nothing else",
     )
     settings = parser.parse_args(argv)
+    if settings.out is None:
+        settings.out = f"results/benchmark{'-cuda' if settings.device == 'cuda' else ''}.json"
     if settings.figure is None:
-        whole = not (settings.quick or settings.only)
+        whole = settings.device == "cpu" and not (settings.quick or settings.only)
         settings.figure = "figs/benchmark.png" if whole else str(Path(settings.out).with_suffix(".png"))
     return settings
 
 
-def installed(variants: bool) -> list[str]:
+def installed(variants: bool, device: str = "cpu") -> list[str]:
     """The libraries that can be measured here, mydl first."""
     return [
         name for name, library in LIBRARIES.items()
-        if importlib.util.find_spec(library.package) and (variants or name not in VARIANTS)
+        if device in library.devices
+        and importlib.util.find_spec(library.package) and (variants or name not in VARIANTS)
     ]  # fmt: skip
 
 
@@ -139,14 +140,18 @@ def print_profile(settings: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     settings = read_settings(argv)
+    if settings.device == "cuda":
+        load_cupy()  # or an error in one line
+    if settings.data_dir:
+        os.environ["MYDL_DATA"] = settings.data_dir  # where the workers look
     if settings.profile:
         print_profile(settings)
         return
     sizes = QUICK if settings.quick else Sizes()
     if settings.rounds:
         sizes = Sizes(**{**vars(sizes), "rounds": settings.rounds})
-    libraries = installed(settings.variants)
-    groups = [name for name in GROUPS if not settings.only or name in settings.only]
+    libraries = installed(settings.variants, settings.device)
+    groups = [name for name in GROUPS if name in (settings.only or USUAL[settings.device])]
 
     document = measure(libraries, groups, sizes, settings.threads, settings.device)
     Path(settings.out).parent.mkdir(parents=True, exist_ok=True)

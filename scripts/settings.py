@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import models
+from models.mlp import ACTIVATIONS
 from scripts import augmentation, datasets
 from scripts.command_line import (
     CommandLine,
@@ -30,12 +31,28 @@ __all__ = ["LEARNING_RATES", "as_toml", "read_settings"]
 
 LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "adam": 0.001, "adamw": 0.001}
 
+MLP_OPTIONS = {"hidden": [600, 100], "dropout": 0.0, "activation": "relu", "batch_norm": False, "init": "xavier"}
+
 # What says how to run, not what to compute; it is no setting of the run.
 COMMANDS = ("config", "dry_run", "resume")
 
 # What a resumed run may have otherwise than it began with: nothing else leaves the weights as they would be.
 CHANGEABLE = ("epochs", "data_dir", "threads", "device", "out", "save_every", "save_minutes", "keep", "patience",
               "tensorboard", "summary", "seeds")  # fmt: skip
+
+
+def initialisation(text: str) -> str | float:
+    """How weights start: "xavier", "he" or a number, for argparse.
+
+    >>> initialisation("he"), initialisation("0.01")
+    ('he', 0.01)
+    """
+    if text in ("xavier", "he"):
+        return text
+    try:
+        return non_negative(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"wanted xavier, he or a deviation of at least 0, got {text!r}") from None
 
 
 def make_parser() -> CommandLine:
@@ -82,9 +99,13 @@ def make_parser() -> CommandLine:
         default=list(augmentation.ALL), help=names_help)  # fmt: skip
 
     parser.section("model")
-    add("--model", choices=tuple(models.MODELS), default="mlp", help="what to train")
+    add("--model", choices=models.CLASSIFIERS, default="mlp", help="what to train")
     add("--hidden", metavar="N", type=positive_int, nargs="+", help="sizes of the mlp's layers (600 100)")
     add("--dropout", metavar="P", type=fraction, help="share of the mlp's activations dropped (0)")
+    add("--activation", choices=tuple(ACTIVATIONS), help="the mlp's nonlinearity (relu)")
+    add("--batch-norm", action="store_true", help="normalise the sums of the mlp's hidden layers")
+    init_help = "how the mlp's weights start: xavier, he, or the deviation of normal ones (xavier)"
+    add("--init", metavar="HOW", type=initialisation, help=init_help)
 
     parser.section("training")
     add("--epochs", metavar="N", type=positive_int, default=10, help="passes over the training data")
@@ -123,13 +144,11 @@ def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
         from_file = read_toml(settings.config, parser)
         settings = argparse.Namespace(**{**vars(settings), **{k: v for k, v in from_file.items() if k not in given}})
         given = {**from_file, **given}
-    if settings.model == "mlp":
-        settings.hidden = settings.hidden or [600, 100]
-        settings.dropout = settings.dropout or 0.0
-    else:
-        for name in ("hidden", "dropout"):
-            if name in given:
-                parser.error(f"--{name} is an option of the mlp; {settings.model} has none")
+    for name, default in MLP_OPTIONS.items():
+        if settings.model == "mlp":
+            setattr(settings, name, default if getattr(settings, name) is None else getattr(settings, name))
+        elif name in given:
+            parser.error(f"--{name.replace('_', '-')} is an option of the mlp; {settings.model} has none")
     if settings.lr is None:
         settings.lr = LEARNING_RATES[settings.optimizer]
     if settings.out is None:
@@ -209,6 +228,8 @@ def _checked(action: argparse.Action, value: Any, path: str) -> Any:
     for item in value if isinstance(value, list) else [value]:
         is_text = isinstance(item, str)
         wants_text = action.choices is not None or action.type in (None, datasets.name, augmentation.strength)
+        if action.type is initialisation:  # a number or a word
+            wants_text = is_text
         if is_text != wants_text or isinstance(item, bool) or not isinstance(item, str | int | float):
             raise ValueError(f"{path}: {name}: wanted {'text' if wants_text else 'a number'}, got {item!r}")
         if action.choices is not None and item not in action.choices:

@@ -29,8 +29,9 @@ from scripts.augmentation import Augmentation
 from scripts.checkpoint import Progress
 from scripts.command_line import Stopped, run, stop_requests
 from scripts.evaluation import evaluate
+from scripts.event_files import EventFile
 from scripts.runs import FORMAT, read_config
-from scripts.settings import COMMANDS, as_toml, read_settings
+from scripts.settings import COMMANDS, MLP_OPTIONS, as_toml, read_settings
 
 
 def model_options(settings: argparse.Namespace, dataset: Any) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def model_options(settings: argparse.Namespace, dataset: Any) -> dict[str, Any]:
         return options | {"in_channels": dataset.input_shape[0]}
     options["in_features"] = math.prod(dataset.input_shape)
     if settings.model == "mlp":
-        options |= {"hidden": settings.hidden, "dropout": settings.dropout}
+        options |= {name: getattr(settings, name) for name in MLP_OPTIONS}
     return options
 
 
@@ -163,6 +164,7 @@ def train(settings: argparse.Namespace) -> float:
     print(f"{settings.model}, {parameters:,} parameters; {sizes}")
 
     history = History(folder / "history.csv", progress.history)
+    events = EventFile(folder, len(history)) if settings.tensorboard else None
     saved = time.monotonic()
     with stop_requests() as stop_requested:
         while not (reason := ended(progress, settings)) and not stop_requested():
@@ -236,6 +238,8 @@ def train(settings: argparse.Namespace) -> float:
                 epoch=epoch, train_loss=train_loss, train_accuracy=train_accuracy,
                 val_loss=val.loss, val_accuracy=val.accuracy, lr=progress.lr, seconds=round(seconds, 3),
             )  # fmt: skip
+            if events is not None:
+                events.write(history.rows[-1])
             if not (math.isfinite(train_loss) and math.isfinite(val.loss)):
                 raise ValueError(
                     f"epoch {epoch}: the loss is {train_loss:.4g} in training and {val.loss:.4g} in validation; "
@@ -256,6 +260,8 @@ def train(settings: argparse.Namespace) -> float:
                 checkpoint.save(folder, progress, parts, settings.keep)
                 saved = time.monotonic()
 
+    if events is not None:
+        events.close()
     if not reason:
         print(f"stopped; go on with: python -m scripts.train_model --resume --out {settings.out}")
         raise Stopped(stop_requested())

@@ -42,6 +42,7 @@ def test_parameter_counts():
         ("mlp", {"in_features": 12, "hidden": (), "classes": 3}),
         ("mlp", {"in_features": 12, "hidden": [7], "classes": 3, "dropout": 0.5}),
         ("mlp", {"in_features": 12, "hidden": (5, 1, 9), "classes": 3}),
+        ("mlp", {"in_features": 12, "hidden": (5,), "classes": 3, "activation": "tanh", "init": 0.1}),
         ("resnet", {"in_channels": 3, "classes": 3}),
         ("resnet", {"in_channels": 3, "channels": (4,), "blocks": 1, "classes": 3}),
         ("resnet", {"in_channels": 3, "channels": [4, 4, 8, 6], "blocks": 3, "classes": 3}),
@@ -60,6 +61,43 @@ def test_options(name, options):
 def test_an_unknown_model():
     with pytest.raises(ValueError, match=r"no model 'vgg'; wanted one of logistic, mlp, resnet"):
         models.build("vgg")
+
+
+def test_mlp_init_and_what_it_refuses():
+    mydl.manual_seed(0)
+    for init, deviation in (("he", math.sqrt(2 / 784)), (0.01, 0.01), (0, 0)):
+        first = models.build("mlp", hidden=(200, 10), init=init).layers[1]
+        assert first.weight.detach().numpy().std() == pytest.approx(deviation, rel=0.02)
+        assert not first.bias.detach().numpy().any()
+    for options, words in (({"init": "lecun"}, "init"), ({"init": -1}, "init"), ({"activation": "step"}, "activation")):
+        with pytest.raises(ValueError, match=words):
+            models.build("mlp", **options)
+
+
+def test_autoencoder():
+    """relu(W x + b), then sigmoid(V code + c), in NumPy."""
+    model = models.build("autoencoder", in_features=6, code=3)
+    x = np.random.default_rng(0).random((4, 1, 2, 3), np.float32)
+    (w, b, v, c) = (p.detach().numpy() for p in model.parameters())
+    code = np.maximum(x.reshape(4, 6) @ w.T + b, 0)
+    np.testing.assert_allclose(model.encode(mydl.tensor(x)).detach().numpy(), code, atol=1e-6)
+    np.testing.assert_allclose(model(mydl.tensor(x)).detach().numpy(), 1 / (1 + np.exp(-code @ v.T - c)), atol=1e-6)
+
+
+def test_a_model_comes_back_from_its_file_alone(tmp_path):
+    for name, options in (("mlp", {"hidden": [5, 4], "dropout": 0.5}), ("resnet", {"channels": [4], "blocks": 1})):
+        model = models.build(name, **options)
+        models.save(model, tmp_path / "m.safetensors", {"mine": "kept"})
+        again = models.load(tmp_path / "m.safetensors")
+        assert type(again) is type(model) and again.architecture == {"name": name, "options": options}
+        assert repr(again) == repr(model)
+        assert all(mydl.equal(a, b) for a, b in zip(again.state_dict().values(), model.state_dict().values()))
+        assert mydl.load_metadata(tmp_path / "m.safetensors")["mine"] == "kept"
+    with pytest.raises(ValueError, match="save: Linear was not made by models.build"):
+        models.save(mydl.nn.Linear(1, 1), tmp_path / "x.safetensors")
+    with pytest.raises(ValueError, match="no model is named in it"):
+        mydl.save({}, tmp_path / "x.safetensors")
+        models.load(tmp_path / "x.safetensors")
 
 
 def test_dropout_acts_in_training_alone():
@@ -149,7 +187,13 @@ def in_torch(torch, module):
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("logistic", {}), ("mlp", {"hidden": (20, 30)}), ("resnet", {}), ("resnet", {"channels": (4, 6, 6)})],
+    [
+        ("logistic", {}),
+        ("mlp", {"hidden": (20, 30)}),
+        ("mlp", {"hidden": (20, 30), "activation": "leaky_relu", "batch_norm": True, "init": "he"}),
+        ("resnet", {}),
+        ("resnet", {"channels": (4, 6, 6)}),
+    ],
 )
 def test_the_same_file_in_pytorch(kind, options):
     """Same state dict, then the same outputs, gradients and running statistics, in float64."""

@@ -7,6 +7,7 @@ from .dataset import (
     ConcatDataset,
     Dataset,
     ImageArrayDataset,
+    IterableDataset,
     Subset,
     TensorDataset,
     random_split,
@@ -18,6 +19,7 @@ from .loader import DataLoader
 from .mnist import MNIST, FashionMNIST, find_data_root
 from .sampler import (
     BatchSampler,
+    DistributedSampler,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -32,9 +34,11 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
     "FashionMNIST",
     "ImageArrayDataset",
     "ImageFolder",
+    "IterableDataset",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",

@@ -81,5 +81,7 @@ def _stack(arrays: list[Any]) -> MyTensor:
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         raise ValueError(f"default_collate: samples must have one shape, got {', '.join(map(str, sorted(shapes)))}")
-    dtype = result_dtype(*arrays)
-    return MyTensor(array_module(arrays[0]).stack([array.astype(dtype, copy=False) for array in arrays]))
+    if len({array.dtype for array in arrays}) > 1:
+        dtype = result_dtype(*arrays)
+        arrays = [array.astype(dtype, copy=False) for array in arrays]
+    return MyTensor(array_module(arrays[0]).stack(arrays))

@@ -10,12 +10,13 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from mydl.backend import Generator, array_module, to_host
+from mydl.backend import Generator, array_module, device, to_host
+from mydl.functions.arguments import keep_range
 from mydl.tensor import MyTensor
 
 from . import draws
@@ -42,6 +43,20 @@ class Dataset:
         return ConcatDataset([self, other])
 
 
+class IterableDataset(Dataset):
+    """A dataset that is read from first to last: `__iter__` gives its samples, and there are no indices.
+
+    >>> from mydl.data import DataLoader
+    >>> class Squares(IterableDataset):
+    ...     def __iter__(self): return (n * n for n in range(3))
+    >>> [batch.tolist() for batch in DataLoader(Squares(), batch_size=2)]
+    [[0, 1], [4]]
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError(f"{type(self).__name__} defines no __iter__")
+
+
 def get_samples(dataset: Any, indices: Sequence[Any]) -> list[Any]:
     """The samples with these indices, through `dataset.__getitems__` (PyTorch's protocol) where there is one.
 
@@ -51,8 +66,9 @@ def get_samples(dataset: Any, indices: Sequence[Any]) -> list[Any]:
     if hasattr(dataset, "__getitems__"):
         return dataset.__getitems__(indices)
     samples = []
-    for position, index in enumerate(indices):
-        with draws.part([position]):
+    with draws.one_by_one() as turn_to:
+        for position, index in enumerate(indices):
+            turn_to(position)
             samples.append(dataset[index])
     return samples
 
@@ -133,8 +149,8 @@ class ArrayDataset(Dataset):
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        sample = self._sample(_host(self.data)[index])
-        target = _host(self.targets)[index]
+        sample = self._sample(_row(self.data, index))
+        target = _row(self.targets, index)
         if isinstance(target, np.integer):
             target = int(target)
         if self.transform is not None:
@@ -146,16 +162,28 @@ class ArrayDataset(Dataset):
     def get_batch(self, indices: Sequence[int]) -> list[MyTensor]:
         """[inputs, targets] of the samples with these indices."""
         rows = np.asarray(indices)
-        inputs = self._whole_batch(_host(self.data)[rows])
+        inputs = self._whole_batch(_rows(self.data, rows))
         if not isinstance(inputs, MyTensor):
             return default_collate(get_samples(self, indices))
-        targets = _host(self.targets)[rows]
+        targets = _rows(self.targets, rows)
         if targets.ndim == 1 and targets.dtype.kind in "iu":
             targets = targets.astype(np.int64, copy=False)
         if self.target_transform is not None:
+            targets = to_host(targets)
             labels = targets.tolist() if targets.ndim == 1 and targets.dtype.kind == "i" else list(targets)
             return [inputs, default_collate([self.target_transform(label) for label in labels])]
-        return [inputs, MyTensor(targets)]
+        batch = MyTensor(targets)
+        keep_range(batch, self.targets)
+        return [inputs, batch]
+
+    def to(self, where: device | str) -> ArrayDataset:
+        """Move data and targets to a device; returns the dataset itself.
+
+        On a GPU a batch is then gathered and transformed there, of which only the indices are copied to it. The
+        transform must take whole batches of CuPy's arrays, as mydl's own do; a DataLoader needs no threads for it.
+        """
+        self.data, self.targets = self.data.to(where), self.targets.to(where)
+        return self
 
     def _sample(self, row: Any) -> Any:
         """What the transform of one sample gets."""
@@ -293,6 +321,19 @@ def _check_lengths(name: str, shapes: list[tuple[int, ...]]) -> None:
         raise ValueError(f"{name}: wanted arrays of one length, got shapes {', '.join(map(str, map(tuple, shapes)))}")
 
 
-def _host(values: Any) -> np.ndarray:
-    """The values on the host; users may have put an array or a list in the place of a dataset's tensors."""
-    return to_host(values.array) if isinstance(values, MyTensor) else np.asarray(values)
+def _row(values: Any, index: int) -> Any:
+    """One row, on the host; users may have put an array or a list in the place of a dataset's tensors."""
+    if not isinstance(values, MyTensor):
+        return np.asarray(values)[index]
+    row = values.array[index]
+    return row if isinstance(row, (np.ndarray, np.generic)) else to_host(row)[()]
+
+
+def _rows(values: Any, indices: np.ndarray) -> Any:
+    """The rows with these indices, where the values are; IndexError for one that there is not."""
+    array = values.array if isinstance(values, MyTensor) else np.asarray(values)
+    if isinstance(array, np.ndarray):
+        return array[indices]
+    if indices.size and not -len(array) <= indices.min() <= indices.max() < len(array):
+        raise IndexError(f"dataset: indices from {indices.min()} to {indices.max()} for {len(array)} samples")
+    return array[array_module(array).asarray(indices)]

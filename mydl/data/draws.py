@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -66,13 +66,18 @@ def reading(seed: int, epoch: int, samples: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def part(positions: Any) -> Iterator[None]:
-    """While it lasts, only the samples at these positions of the batch are being read."""
-    if _now.seed is None:
-        yield
-    else:
-        with reading(_now.seed, _now.epoch, _now.samples[positions]):
-            yield
+def one_by_one() -> Iterator[Callable[[int], None]]:
+    """Gives a function: once it is called with a position, that sample of the batch alone is being read."""
+    before, batch = vars(_now).copy(), _now.samples
+
+    def turn_to(position: int) -> None:
+        _now.samples, _now.draws = batch[position : position + 1], 0
+
+    try:
+        yield turn_to
+    finally:
+        vars(_now).clear()
+        vars(_now).update(before)
 
 
 def uniforms(count: int, columns: int) -> np.ndarray:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+
+from mydl.backend import array_module
 
 from . import warp
 from .draws import uniforms
@@ -78,8 +79,9 @@ class RandomHorizontalFlip(ImageTransform):
         self.p = p
 
     def _apply(self, pixels: np.ndarray) -> np.ndarray:
-        flip = uniforms(len(pixels), 1)[:, 0] < self.p
-        return np.where(flip[:, None, None, None], pixels[..., ::-1], pixels)
+        xp = array_module(pixels)
+        flip = xp.asarray(uniforms(len(pixels), 1)[:, 0] < self.p)
+        return xp.where(flip[:, None, None, None], pixels[..., ::-1], pixels)
 
 
 class RandomCrop(ImageTransform):
@@ -124,18 +126,21 @@ class RandomCrop(ImageTransform):
             raise ValueError(
                 f"RandomCrop: {height}×{width} is larger than the image, {pixels.shape[2]}×{pixels.shape[3]}"
             )
-        pieces = sliding_window_view(pixels, (height, width), axis=(2, 3))  # type: ignore[call-overload]
-        places = uniforms(len(pixels), 2) * pieces.shape[2:4]
-        row, column = places.astype(np.intp).T
-        return pieces[np.arange(len(pixels)), :, row, column]
+        xp = array_module(pixels)
+        room = pixels.shape[2] - height + 1, pixels.shape[3] - width + 1
+        row, column = (uniforms(len(pixels), 2) * room).astype(np.intp).T
+        rows, columns = (xp.asarray(start[:, None] + np.arange(n)) for start, n in ((row, height), (column, width)))
+        images, channels = xp.arange(len(pixels))[:, None, None, None], xp.arange(pixels.shape[1])[:, None, None]
+        return pixels[images, channels, rows[:, None, :, None], columns[:, None, None, :]]
 
     def _pad(self, pixels: np.ndarray, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
         widths = ((0, 0), (0, 0), rows, columns)
+        xp = array_module(pixels)
         if self.padding_mode != "constant":
-            return np.pad(pixels, widths, mode=self.padding_mode)  # type: ignore[call-overload]
-        padded = np.pad(pixels, widths)
+            return xp.pad(pixels, widths, mode=self.padding_mode)
         inside = np.pad(np.ones(pixels.shape[2:], bool), widths[2:])
-        return np.where(inside, padded, _fill_values(self.fill, pixels).astype(pixels.dtype))
+        fill = xp.asarray(_fill_values(self.fill, pixels).astype(pixels.dtype))
+        return xp.where(xp.asarray(inside), xp.pad(pixels, widths), fill)
 
 
 class RandomRotation(ImageTransform):

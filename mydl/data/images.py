@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mydl.backend import array_module, is_array
 from mydl.tensor import MyTensor
 
 Span: TypeAlias = "float | Sequence[float]"
@@ -35,16 +36,17 @@ def is_pil(value: Any) -> bool:
 def to_pixels(img: Any, name: str) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
     """The images as pixels (N, C, H, W), and the function that brings pixels back into their form."""
     array = img.array if isinstance(img, MyTensor) else img
-    wrap: Callable[[np.ndarray], Any] = MyTensor if isinstance(img, MyTensor) else np.asarray
+    wrap: Callable[[Any], Any] = MyTensor if isinstance(img, MyTensor) else lambda result: result
     if is_pil(img):
         from PIL import Image
 
         if img.mode not in ("L", "LA", "RGB", "RGBA", "I", "F"):
             raise ValueError(f"{name}: PIL images of mode {img.mode} must be converted to L or RGB first")
         array, wrap = np.asarray(img), Image.fromarray
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "uif":
-        kind = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(img).__name__
-        raise TypeError(f"{name}: wanted a PIL image, or an array or host tensor of numbers, got {kind}")
+    if not is_array(array) or array.dtype.kind not in "uif":
+        kind = f"array of {array.dtype}" if is_array(array) else type(img).__name__
+        raise TypeError(f"{name}: wanted a PIL image, or an array or a tensor of numbers, got {kind}")
+    xp = array_module(array)
     if array.ndim not in (2, 3, 4) or (is_pil(img) and array.ndim > 3):
         raise ValueError(f"{name}: wanted images of 2 to 4 dims, got shape {array.shape}")
     one_image = array.ndim == 2 or (array.ndim == 3 and isinstance(img, MyTensor))
@@ -54,17 +56,17 @@ def to_pixels(img: Any, name: str) -> tuple[np.ndarray, Callable[[np.ndarray], A
         channels_last = one_image or (array.ndim == 4 and array.dtype.kind != "f")
     has_channels = array.ndim == 4 or (array.ndim == 3 and one_image)
     pixels = array if has_channels else array[..., None, :, :]
-    pixels = np.moveaxis(pixels, -1, -3) if channels_last else pixels
+    pixels = xp.moveaxis(pixels, -1, -3) if channels_last else pixels
     pixels = pixels[None] if one_image else pixels
 
     def restore(result: np.ndarray) -> Any:
         if result.dtype != array.dtype and array.dtype.kind != "f":
             limits = np.iinfo(array.dtype)
-            result = np.clip(np.rint(result), limits.min, limits.max)
+            result = xp.clip(xp.rint(result), limits.min, limits.max)
         result = result.astype(array.dtype, copy=False)
         result = result[0] if one_image else result
-        result = np.moveaxis(result, -3, -1) if channels_last else result
-        return wrap(np.ascontiguousarray(result if has_channels else result[..., 0, :, :]))
+        result = xp.moveaxis(result, -3, -1) if channels_last else result
+        return wrap(xp.ascontiguousarray(result if has_channels else result[..., 0, :, :]))
 
     return pixels, restore
 

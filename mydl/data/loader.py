@@ -18,7 +18,7 @@ from mydl.backend import Generator
 
 from . import draws
 from .collate import default_collate, default_convert
-from .dataset import get_batch, get_samples
+from .dataset import IterableDataset, get_batch, get_samples
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
 Batches: TypeAlias = AbcGenerator[Any, None, None]
@@ -29,7 +29,8 @@ class DataLoader:
 
     Args:
         dataset: anything with `__getitem__`, and `__len__` unless a sampler is given. Datasets of arrays are
-            indexed a whole batch at a time, others sample by sample.
+            indexed a whole batch at a time, others sample by sample. An IterableDataset is read in its own order
+            and takes no shuffle or sampler.
         batch_size: samples in a batch; None gives single samples, not collated.
         shuffle: a new random order in every epoch.
         sampler, batch_sampler: the order of the samples, or of lists of them, instead.
@@ -88,6 +89,11 @@ class DataLoader:
             raise NotImplementedError("DataLoader: multiprocessing_context: mydl loads in threads, not in processes")
         if not hasattr(dataset, "__getitem__"):
             raise TypeError(f"DataLoader: wanted a dataset with __getitem__, got {type(dataset).__name__}")
+        self._streamed = isinstance(dataset, IterableDataset)  # then what the "sampler" gives are the samples
+        if self._streamed:
+            if shuffle or sampler is not None or batch_sampler is not None:
+                raise ValueError("DataLoader: an IterableDataset has its own order: leave out shuffle and samplers")
+            sampler = dataset
         if sampler is not None and shuffle:
             raise ValueError("DataLoader: give sampler or shuffle=True, not both")
         if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
@@ -179,8 +185,10 @@ class DataLoader:
         """Prepare one batch (or one sample, without batches)."""
         if self.batch_sampler is None:
             with draws.reading(seed, epoch, _sample_numbers([indices], number)):
-                return self.collate_fn(self.dataset[indices])
+                return self.collate_fn(indices if self._streamed else self.dataset[indices])
         with draws.reading(seed, epoch, _sample_numbers(indices, number)):
+            if self._streamed:
+                return self.collate_fn(indices)
             if self.collate_fn is default_collate:
                 return get_batch(self.dataset, indices)
             return self.collate_fn(get_samples(self.dataset, indices))

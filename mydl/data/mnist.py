@@ -140,12 +140,20 @@ class FashionMNIST(MNIST):
     ]  # fmt: skip
 
 
+def cache_folder() -> Path:
+    """Where mydl keeps what it fetched or made: `$XDG_CACHE_HOME/mydl`, by default `~/.cache/mydl`.
+
+    >>> cache_folder().name
+    'mydl'
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mydl"
+
+
 def find_data_root(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path:
     """A `root` for `MNIST` (name "mnist") or `FashionMNIST` ("fashion-mnist") that has all four files.
 
     Looks in `data_dir`, then in the folder that the environment variable MYDL_DATA names, then in mydl's
-    cache folder (`$XDG_CACHE_HOME/mydl`, by default `~/.cache/mydl`), and downloads into the last if none has
-    them.
+    `cache_folder()`, and downloads into the last if none has them.
 
     Raises FileNotFoundError for a `data_dir` that does not exist, OSError if the download fails.
 
@@ -158,7 +166,7 @@ def find_data_root(name: str, data_dir: str | os.PathLike[str] | None = None) ->
     title = _PUBLISHED[name].title
     if data_dir is not None and not Path(data_dir).is_dir():
         raise FileNotFoundError(f"{data_dir}: no such folder to look for {title} in")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mydl"
+    cache = cache_folder()
     looked = []
     for root in (data_dir, os.environ.get("MYDL_DATA") or None, cache):
         if root is None:

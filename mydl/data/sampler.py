@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mydl.backend import Generator
+from mydl.backend import Generator, philox
 
 from .draws import SHUFFLE, generator_for
 
@@ -54,7 +54,9 @@ class RandomSampler(Sampler):
         num_samples: int | None = None,
         generator: Generator | None = None,
     ) -> None:
-        if num_samples is not None and num_samples <= 0:
+        if not isinstance(replacement, bool):
+            raise TypeError(f"RandomSampler: wanted replacement to be True or False, got {replacement!r}")
+        if num_samples is not None and (not isinstance(num_samples, int) or num_samples <= 0):
             raise ValueError(f"RandomSampler: wanted num_samples of at least 1, got {num_samples}")
         self.data_source = data_source
         self.replacement = replacement
@@ -135,6 +137,57 @@ class WeightedRandomSampler(Sampler):
 
     def __len__(self) -> int:
         return self.num_samples
+
+
+class DistributedSampler(Sampler):
+    """This process's share of one order that all have: every `num_replicas`-th index, from the `rank`-th on.
+
+    The order is a DataLoader's of the same seed, so batches of B / num_replicas on each process are together the
+    batches of B of one process. All processes get equally many: some indices come twice where the length is not a
+    multiple, or with `drop_last` the rest is left out. Call `set_epoch` (or the loader's) before each epoch.
+
+    Without `num_replicas` and `rank`, those of `mydl.distributed.init` are taken.
+
+    >>> [list(DistributedSampler(range(5), 2, rank, shuffle=False)) for rank in (0, 1)]
+    [[0, 2, 4], [1, 3, 0]]
+    """
+
+    processes = (0, 1)  # (rank, number) of this process, which `mydl.distributed.init` sets
+
+    def __init__(
+        self,
+        dataset: Sized,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> None:
+        self.dataset = dataset
+        self.num_replicas = self.processes[1] if num_replicas is None else num_replicas
+        self.rank = self.processes[0] if rank is None else rank
+        if not 0 <= self.rank < self.num_replicas:
+            raise ValueError(
+                f"DistributedSampler: wanted a rank from 0 to {self.num_replicas - 1}, the number of processes less 1, "
+                f"got {self.rank}"
+            )
+        self.shuffle = shuffle
+        self.seed = seed
+        self.drop_last = drop_last
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        size = len(self.dataset)
+        order = philox(self.seed, SHUFFLE, self.epoch).permutation(size) if self.shuffle else np.arange(size)
+        return iter(np.resize(order, len(self) * self.num_replicas)[self.rank :: self.num_replicas].tolist())
+
+    def __len__(self) -> int:
+        size = len(self.dataset)
+        return size // self.num_replicas if self.drop_last else -(-size // self.num_replicas)
 
 
 class BatchSampler(Sampler):

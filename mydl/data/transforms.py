@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from mydl.backend import get_default_dtype
+from mydl.backend import array_module, get_default_dtype, is_array
 from mydl.tensor import MyTensor
 
 from . import color
@@ -107,7 +107,7 @@ class ToTensor:
     whole_batch = True
 
     def __call__(self, pic: Any) -> MyTensor:
-        if isinstance(pic, np.ndarray):
+        if is_array(pic):
             array = pic
         elif is_pil(pic):
             array = np.asarray(pic)
@@ -118,11 +118,12 @@ class ToTensor:
             raise ValueError(f"ToTensor: wanted an array of 2 to 4 dims, got shape {array.shape}")
         if array.ndim == 2 or (array.ndim == 3 and array.shape[-1] not in (1, 3, 4)):
             array = array[..., None]
-        array = np.moveaxis(array, -1, -3)
+        xp = array_module(array)
+        array = xp.moveaxis(array, -1, -3)
         if array.dtype != np.uint8:
             return MyTensor(array.copy(order="C"))
         dtype = get_default_dtype()
-        return MyTensor(np.divide(np.ascontiguousarray(array), dtype.type(255), dtype=dtype))
+        return MyTensor(xp.divide(xp.ascontiguousarray(array), dtype.type(255), dtype=dtype))
 
     def __repr__(self) -> str:
         return "ToTensor()"
@@ -144,8 +145,8 @@ class Normalize(ImageTransform):
 
     def __call__(self, tensor: Any) -> Any:
         array = tensor.array if isinstance(tensor, MyTensor) else tensor
-        if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
-            kind = array.dtype if isinstance(array, np.ndarray) else type(tensor).__name__
+        if not is_array(array) or array.dtype.kind != "f":
+            kind = array.dtype if is_array(array) else type(tensor).__name__
             raise TypeError(f"Normalize: wanted a floating tensor or array, got {kind}; put ToTensor() before it")
         return super().__call__(tensor)
 
@@ -155,9 +156,9 @@ class Normalize(ImageTransform):
         channels = pixels.shape[1]
         if mean.size not in (1, channels) or std.size not in (1, channels):
             raise ValueError(f"Normalize: {mean.size} means and {std.size} deviations for {channels} channels")
-        out = pixels if self.inplace else None
-        result = np.subtract(pixels, mean[:, None, None], out=out)
-        result /= std[:, None, None]
+        xp = array_module(pixels)
+        result = xp.subtract(pixels, xp.asarray(mean)[:, None, None], out=pixels if self.inplace else None)
+        result /= xp.asarray(std)[:, None, None]
         return result
 
 
@@ -183,6 +184,7 @@ class ColorJitter(ImageTransform):
     def _apply(self, pixels: np.ndarray) -> np.ndarray:
         if pixels.shape[1] not in (1, 3):
             raise ValueError(f"ColorJitter: wanted grey or RGB images, got {pixels.shape[1]} channels")
+        xp = array_module(pixels)
         draw = uniforms(len(pixels), 8).T
         bound = 1.0 if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
         values = pixels.astype(np.float32) / np.float32(bound)
@@ -193,5 +195,6 @@ class ColorJitter(ImageTransform):
                 chosen = np.flatnonzero(order[turn] == number)
                 if chosen.size and limits != (neutral, neutral):
                     factors = between(draw[number, chosen], limits).astype(np.float32)[:, None, None, None]
+                    chosen, factors = xp.asarray(chosen), xp.asarray(factors)
                     values[chosen] = color.ADJUST[number](values[chosen], factors)
         return values * np.float32(bound)

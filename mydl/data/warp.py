@@ -35,7 +35,8 @@ def affine(
     else:
         first, _ = _index(images, x, y)
         result = _take(images, first)
-    np.copyto(result, np.asarray(fill, np.float32).reshape(-1, 1, 1), where=outside[:, None])
+    xp = array_module(images)
+    xp.copyto(result, xp.asarray(fill, dtype=np.float32).reshape(-1, 1, 1), where=outside[:, None])
     return result
 
 

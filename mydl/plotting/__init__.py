@@ -7,16 +7,29 @@
 """
 
 from mydl.plotting.classification import confusion_matrix, single_prediction
-from mydl.plotting.curves import training_curves
+from mydl.plotting.curves import learning_rates, training_curves
+from mydl.plotting.graphs import autograd_dot, autograd_graph, network_diagram
 from mydl.plotting.images import predictions, sample_grid, worst_mistakes
+from mydl.plotting.layers import activation_histograms, gradient_histograms, layer_outputs
+from mydl.plotting.representation import latent_space, principal_components, reconstructions
 from mydl.plotting.style import save_figure
 from mydl.plotting.weights import feature_maps, kernels, weight_images
 
 __all__ = [
+    "activation_histograms",
+    "autograd_dot",
+    "autograd_graph",
     "confusion_matrix",
     "feature_maps",
+    "gradient_histograms",
     "kernels",
+    "latent_space",
+    "layer_outputs",
+    "learning_rates",
+    "network_diagram",
     "predictions",
+    "principal_components",
+    "reconstructions",
     "sample_grid",
     "save_figure",
     "single_prediction",

@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mydl.history import History
-from mydl.plotting.style import INK, MUTED, SERIES, new_figure, tidy
+from mydl.plotting.style import INK, MUTED, SERIES, new_figure, plain, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,12 +35,7 @@ def training_curves(histories: History | Mapping[str, History]) -> Figure:
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    runs = {"": histories} if isinstance(histories, History) else dict(histories)
-    if not runs:
-        raise ValueError("training_curves: found no history; wanted at least one")
-    for name, history in runs.items():
-        if not len(history):
-            raise ValueError(f"training_curves: the history {name!r} has no rows; wanted at least one epoch")
+    runs = _runs(histories, "training_curves")
     measured = {column for history in runs.values() for column in history.columns}
     kinds = [kind for kind in ("loss", "accuracy") if measured & {f"train_{kind}", f"val_{kind}"}]
     if not kinds:
@@ -55,6 +52,53 @@ def training_curves(histories: History | Mapping[str, History]) -> Figure:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     _legends(figure, runs)
     return figure
+
+
+def learning_rates(histories: History | Mapping[str, History]) -> Figure:
+    """The learning rate at the start of each epoch, of one run or of several, on a logarithmic scale.
+
+    Args:
+        histories: one history, or names to histories, with the column `lr`.
+
+    Raises:
+        ValueError: no history, one without rows, or one without learning rates above 0.
+
+    Example:
+        >>> history = History(rows=[{"epoch": 1, "lr": 0.1}, {"epoch": 2, "lr": 0.01}])
+        >>> learning_rates(history).axes[0].lines[0].get_ydata().tolist()
+        [0.1, 0.01]
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    runs = _runs(histories, "learning_rates")
+    figure = new_figure(height=2.8)
+    axes = figure.add_subplot()
+    for number, (name, history) in enumerate(runs.items()):
+        rates = np.array(history["lr"], np.float64)
+        if not (rates > 0).any():
+            raise ValueError(f"learning_rates: the history {name!r} has the rates {rates}; wanted some above 0")
+        colour, dot = SERIES[number % len(SERIES)], "o" if len(history) <= 30 else None
+        rates = np.where(rates > 0, rates, np.nan)  # a logarithm has no place for 0
+        axes.plot(_epochs(history), rates, color=colour, linewidth=2, marker=dot, markersize=4, label=plain(name, 60))
+    tidy(axes, title="Learning rate", x="epoch")
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high / low < 10:  # a decade at least, so that the axis has numbers and a constant rate looks constant
+        axes.set_ylim((low * high) ** 0.5 / 10**0.5, (low * high) ** 0.5 * 10**0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if list(runs) != [""]:
+        figure.legend(loc="outside lower center", ncols=min(len(runs), 3), frameon=False, fontsize=10, labelcolor=INK)
+    return figure
+
+
+def _runs(histories: History | Mapping[str, History], where: str) -> dict[str, History]:
+    runs = {"": histories} if isinstance(histories, History) else dict(histories)
+    if not runs:
+        raise ValueError(f"{where}: found no history; wanted at least one")
+    for name, history in runs.items():
+        if not len(history):
+            raise ValueError(f"{where}: the history {name!r} has no rows; wanted at least one epoch")
+    return runs
 
 
 def _draw(axes: Axes, history: History, kind: str, colour: str) -> None:
@@ -108,7 +152,7 @@ def _legends(figure: Figure, runs: Mapping[str, History]) -> None:
         lines[-1].set_label(f"best epoch: {_reached(runs[''])}")
     else:
         names = [
-            Line2D([], [], color=SERIES[n % len(SERIES)], linewidth=4, label=f"{name}: {_reached(history)}")
+            Line2D([], [], color=SERIES[n % len(SERIES)], linewidth=4, label=f"{plain(name, 60)}: {_reached(history)}")
             for n, (name, history) in enumerate(runs.items())
         ]
         figure.legend(handles=names, loc="outside upper center", ncols=min(len(names), 2), **look)

@@ -29,7 +29,7 @@ INK, MUTED, FAINT = "#222222", "#6B6B6B", "#DDDDDD"
 
 def host(values: Any, name: str, *, ndim: tuple[int, ...]) -> np.ndarray:
     """`values` as a host array, refused unless its number of axes is one of `ndim`."""
-    array = values.numpy() if isinstance(values, MyTensor) else np.asarray(values)
+    array = values.detach().numpy() if isinstance(values, MyTensor) else np.asarray(values)
     if array.ndim not in ndim:
         wanted = " or ".join(str(number) for number in ndim)
         raise ValueError(f"plotting: {name} has shape {array.shape}; wanted {wanted} axes")
@@ -99,13 +99,23 @@ def show_picture(axes: Axes, picture: np.ndarray) -> None:
     axes.imshow(picture, cmap=None if picture.ndim == 3 else "gray", vmin=0, vmax=1, interpolation="nearest")
 
 
+def plain(name: str, most: int = 24) -> str:
+    """A name as Matplotlib draws it letter for letter, at most so many of them: no formula, and never left out.
+
+    >>> plain("a$b$"), plain("_private"), plain("a name that is far too long")
+    ('a\\\\$b\\\\$', ' _private', 'a name that is far too …')
+    """
+    name = name if len(name) <= most else name[: most - 1] + "…"
+    return name.replace("$", r"\$").replace("_", " _", 1 if name.startswith("_") else 0)
+
+
 def names_of(count: int, class_names: Sequence[str] | None) -> list[str]:
-    """The names of `count` classes, their numbers where there are no names."""
+    """The names of `count` classes as they are drawn, their numbers where there are no names."""
     if class_names is None:
         return [str(number) for number in range(count)]
     if len(class_names) != count:
         raise ValueError(f"plotting: found {len(class_names)} class names; wanted {count}, one for each class")
-    return [str(name) for name in class_names]
+    return [plain(str(name)) for name in class_names]
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:

@@ -54,12 +54,15 @@ class Library:
     package: str
     library: str
     variant: str = ""
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
 
 LIBRARIES = {
     "mydl": Library("mydl", "mydl", "mydl"),
-    "mydl-numpy": Library("mydl, NumPy only", "mydl", "mydl", "numpy"),
+    "mydl-numpy": Library("mydl, NumPy only", "mydl", "mydl", "numpy", ("cpu",)),
+    "mydl-eager": Library("mydl, not replayed", "mydl", "mydl", "eager", ("cuda",)),
     "pytorch": Library("PyTorch", "torch", "pytorch"),
+    "pytorch-graphs": Library("PyTorch, CUDA graphs", "torch", "pytorch", "graphs", ("cuda",)),
     "pytorch-channels-last": Library("PyTorch, channels last", "torch", "pytorch", "channels_last"),
     "pytorch-compile": Library("torch.compile", "torch", "pytorch", "compile"),
     "jax": Library("JAX, jit", "jax", "jax"),

@@ -40,7 +40,8 @@ def test_a_sample_has_the_same_draws_alone_and_in_any_batch():
             np.testing.assert_array_equal(together[place], alone[0])
     with draws.reading(7, 2, [4, 9, 2]):
         draws.uniforms(3, 5)
-        with draws.part([1]):
+        with draws.one_by_one() as turn_to:
+            turn_to(1)
             np.testing.assert_array_equal(draws.uniforms(1, 1)[0], batch[0][1])
 
 
@@ -81,5 +82,6 @@ def test_outside_a_loader_the_default_generator_decides():
     mydl.manual_seed(3)
     np.testing.assert_array_equal(draws.uniforms(2, 2), first)
     assert (first != second).all()
-    with draws.part([0]):
+    with draws.one_by_one() as turn_to:
+        turn_to(0)
         np.testing.assert_array_equal(draws.uniforms(2, 2), second)

@@ -66,3 +66,29 @@ def test_decompression_bombs(tmp_path):
     Image.new("1", (6_000, 6_000)).save(path)
     with pytest.raises(ValueError, match="more than 33,554,432 pixels"):
         folder.read_image(path)
+
+
+def test_read_as_it_is_stored(tmp_path):
+    pixels = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000
+    Image.fromarray(pixels).save(tmp_path / "deep.png")
+    assert np.array_equal(folder.read_image(tmp_path / "deep.png", np.asarray), pixels)
+    with pytest.raises(ValueError, match=r"deep\.png: not a readable image \(ZeroDivisionError"):
+        folder.read_image(tmp_path / "deep.png", lambda image: 1 / 0)
+
+
+def test_what_is_no_image(tmp_path):
+    (tmp_path / "text.png").write_text("no image")
+    with pytest.raises(
+        ValueError, match=r"text\.png: not a readable image \(none of JPEG, PNG, PPM, BMP, TIFF, WEBP\)$"
+    ):
+        folder.read_image(tmp_path / "text.png")
+    with pytest.raises(ValueError, match="not a readable image"):
+        folder.read_image(tmp_path)
+
+
+def test_links(root):
+    (root / "cat" / "more").symlink_to(root / "dog", target_is_directory=True)
+    assert ImageFolder(root).targets == [0, 0, 0, 0, 1, 1]
+    (root / "cat" / "x" / "up").symlink_to("..", target_is_directory=True)
+    with pytest.raises(ValueError, match=r"up: a link to a folder that it is itself in"):
+        ImageFolder(root)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import mydl
+from mydl import data
 from mydl.data import (
     BatchSampler,
     RandomSampler,
@@ -71,3 +72,35 @@ def test_batches_as_pytorch(size, drop_last):
 def test_bad_batch_sizes(size):
     with pytest.raises(ValueError, match="batch_size"):
         BatchSampler(range(3), size, False)
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 6, 7])
+@pytest.mark.parametrize("processes", [1, 2, 4])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_distributed_sampler_as_in_pytorch(size, processes, drop_last):
+    torch_data = pytest.importorskip("torch.utils.data")
+    for rank in range(processes):
+        ours = data.DistributedSampler(range(size), processes, rank, shuffle=False, drop_last=drop_last)
+        if size or not drop_last:
+            theirs = torch_data.DistributedSampler(range(size), processes, rank, shuffle=False, drop_last=drop_last)
+            assert (len(ours), list(ours)) == (len(theirs), list(theirs) if size else [])
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_the_batches_of_all_processes_are_those_of_one(processes):
+    whole = data.DataLoader(range(24), batch_size=8, shuffle=True, seed=5)
+    shares = [data.DistributedSampler(range(24), processes, rank, seed=5) for rank in range(processes)]
+    loaders = [data.DataLoader(range(24), 8 // processes, sampler=share, seed=5) for share in shares]
+    orders = []
+    for epoch in range(2):
+        for loader in (whole, *loaders):
+            loader.set_epoch(epoch)
+        for batch, *parts in zip(whole, *loaders, strict=True):
+            assert sorted(batch.tolist()) == sorted(i for part in parts for i in part.tolist())
+            orders.append(batch.tolist())
+    assert orders[:3] != orders[3:]
+
+
+def test_distributed_sampler_refuses_a_rank_that_there_is_not():
+    with pytest.raises(ValueError, match=r"wanted a rank from 0 to 1, .*, got 2"):
+        data.DistributedSampler(range(3), 2, 2)

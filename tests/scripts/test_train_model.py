@@ -36,6 +36,7 @@ def test_the_run_folder(finished):
     assert contents(finished) == FILES
     config = json.loads((finished / "config.json").read_text())
     options = {"classes": 10, "in_features": 784, "hidden": [32], "dropout": 0.0}
+    options |= {"activation": "relu", "batch_norm": False, "init": "xavier"}
     assert config["model"] == {"name": "mlp", "options": options}
     assert config["data"]["name"] == "digits" and config["data"]["classes"] == list("0123456789")
     assert config["settings"]["epochs"] == 2 and config["settings"]["lr"] == 0.001

@@ -36,7 +36,7 @@ class Library:
     def describe(self) -> dict[str, str]:
         return {"version": jax.__version__, "configuration": str(jax.devices())}
 
-    def train(self, model: str, batch: int, **options: Any) -> Step:
+    def train(self, model: str, batch: int, repeat: int = 1, **options: Any) -> Step:
         parameters, statistics, forward = self._model(model, **options)
         x, target = self._batch(batch)
         zeros = jax.tree.map(jnp.zeros_like, parameters)
@@ -59,7 +59,9 @@ class Library:
 
         def step() -> None:
             nonlocal state
-            state = jax.block_until_ready(update(*state))
+            for _ in range(repeat):
+                state = update(*state)
+            jax.block_until_ready(state)
 
         return step
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,15 +12,22 @@ import mydl  # before NumPy, as in any program of mydl's: it names the BLAS core
 import numpy as np
 
 import models
-from mydl import kernels, nn, optim
+from mydl import data, kernels, nn, optim
+from mydl.backend import load_cupy
+from mydl.data import transforms
+from mydl.kernels.gpu import convolution
 from mydl.nn import functional as F
 from mydl.profiler import gemm_rate
 
 Step = Callable[[], Any]
+PREPARED = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
 
 
 class Library:
-    """mydl with its fast kernels where Numba is installed, or with the plain NumPy ones (variant "numpy")."""
+    """mydl with its fast kernels where Numba is installed, or with the plain NumPy ones (variant "numpy").
+
+    On a GPU training steps are replayed, unless the variant is "eager".
+    """
 
     def __init__(self, variant: str, threads: int, device: str) -> None:
         if variant == "numpy":
@@ -26,29 +35,87 @@ class Library:
         mydl.set_num_threads(threads)
         mydl.manual_seed(0)
         self.device = device
+        self.replayed = device == "cuda" and variant != "eager"
 
     def describe(self) -> dict[str, str]:
-        return {"version": mydl.__version__, "configuration": mydl.show_config()}
+        configuration = mydl.show_config()
+        if self.device == "cuda":
+            cupy = load_cupy()
+            name = cupy.cuda.runtime.getDeviceProperties(mydl.cuda.current_device())["name"].decode()
+            cudnn = "cuDNN" if convolution.cudnn() else "no cuDNN"
+            configuration = f"{name}, CuPy {cupy.__version__}, {cudnn}\n{configuration}"
+        return {"version": mydl.__version__, "configuration": configuration}
 
     def gemm(self) -> float:
-        """FLOP/s of the matrix product, with the BLAS core that mydl runs on."""
-        return gemm_rate()
+        """FLOP/s of the matrix product, with the BLAS core that mydl runs on, or on the GPU in float32."""
+        if self.device == "cpu":
+            return gemm_rate()
+        size, products = 8192, 10
+        x = mydl.rand(size, size, device=self.device)
+        for _ in range(2):
+            (x @ x).sum().item()
+        started = time.perf_counter()
+        for _ in range(products):
+            y = x @ x
+        mydl.cuda.synchronize()
+        del y
+        return products * 2 * size**3 / (time.perf_counter() - started)
 
-    def train(self, model: str, batch: int, **options: Any) -> Step:
-        """zero_grad, forward, cross-entropy, backward, Adam, on the same batch each time."""
+    def train(self, model: str, batch: int, repeat: int = 1, **options: Any) -> Step:
+        """zero_grad, forward, cross-entropy, backward, Adam, on the same batch each time, `repeat` times."""
         network = self._model(model, **options)
-        optimizer = optim.Adam(network.parameters(), lr=1e-3)
+        train_step = self._train_step(network, optim.Adam(network.parameters(), lr=1e-3))
         x, target = self._batch(batch)
-        return lambda: self._train_step(network, optimizer, x, target)
 
-    def _train_step(
-        self, network: nn.NeuralNetwork, optimizer: optim.Optimizer, x: mydl.MyTensor, target: mydl.MyTensor
-    ) -> None:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(network(x), target)
-        loss.backward()
-        optimizer.step()
-        loss.item()  # waits for a GPU
+        def step() -> None:
+            for _ in range(repeat):
+                loss = train_step(x, target)
+            loss.item()  # waits for a GPU
+
+        return step
+
+    def _train_step(self, network: nn.NeuralNetwork, optimizer: optim.Optimizer) -> Callable[..., mydl.MyTensor]:
+        def train_step(x: mydl.MyTensor, target: mydl.MyTensor) -> mydl.MyTensor:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(network(x), target)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return mydl.cuda.graphed(train_step) if self.replayed else train_step
+
+    def goal(self, accuracy: float, batch: int = 512, epochs: int = 6, lr: float = 0.01) -> float:
+        """Seconds from the first step until the ResNet has so many of MNIST's test images right, evaluation included.
+
+        The images lie on the device. What is compiled or recorded on first use is, before the clock starts.
+        """
+        train, test = (
+            data.MNIST(data.find_data_root("mnist"), train=part, transform=PREPARED).to(self.device)
+            for part in (True, False)
+        )
+        loader = data.DataLoader(train, batch, shuffle=True, seed=0, drop_last=True)
+        exams = data.DataLoader(test, 2000)
+        for rehearsal in (True, False):  # a model of its own for each: nothing but what is cached carries over
+            mydl.manual_seed(0)
+            network = self._model("resnet")
+            optimizer = optim.Adam(network.parameters(), lr=lr)
+            scheduler = optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(loader))
+            train_step = self._train_step(network, optimizer)
+            started = time.perf_counter()
+            for epoch in range(1, epochs + 1):
+                network.train()
+                for x, target in itertools.islice(loader, 4 if rehearsal else None):
+                    train_step(x.to(self.device), target.to(self.device))
+                    scheduler.step()
+                network.eval()
+                with mydl.no_grad():
+                    right = sum((network(x.to(self.device)).argmax(1) == t.to(self.device)).sum() for x, t in exams)
+                found = right.item() / len(test)
+                if rehearsal:
+                    break
+                if found >= accuracy:
+                    return time.perf_counter() - started
+        raise RuntimeError(f"{found:.2%} after {epochs} epochs")
 
     def infer(self, model: str, batch: int, **options: Any) -> Step:
         network = self._model(model, **options).eval()
@@ -82,31 +149,24 @@ class Library:
         With `augment` every image is turned by up to 45° and changed in brightness and contrast; with `train`
         False the batches are made and thrown away.
         """
-        from mydl import data
-        from mydl.data import transforms
         from scripts import datasets
 
         dataset = datasets.load("mnist" if os.environ.get("MYDL_DATA") else "digits", None, train=True)
         if augment:
-            dataset.transform = transforms.Compose(
-                [
-                    transforms.RandomRotation(45),
-                    transforms.ColorJitter(0.3, 0.3),
-                    *dataset.transform.transforms,
-                ]
-            )
+            augmentation = [transforms.RandomRotation(45), transforms.ColorJitter(0.3, 0.3)]
+            dataset.transform = transforms.Compose([*augmentation, dataset.transform])
         subset = data.Subset(dataset, range(min(images, len(dataset))))
         loader = data.DataLoader(subset, batch, shuffle=True, num_workers=1, seed=0)
         network = self._model("resnet")
-        optimizer = optim.Adam(network.parameters(), lr=1e-3)
+        train_step = self._train_step(network, optim.Adam(network.parameters(), lr=1e-3))
 
         def step() -> None:
             for x, target in loader:
                 if train:
-                    self._train_step(network, optimizer, x.to(self.device), target.to(self.device))
+                    train_step(x.to(self.device), target.to(self.device)).item()
 
         for _ in range(2):  # an epoch is too long to warm up with
-            self._train_step(network, optimizer, *self._batch(batch))
+            train_step(*self._batch(batch))
         return step
 
     def profile(self, model: str, batch: int, steps: int) -> str:
