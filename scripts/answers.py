@@ -89,6 +89,9 @@ def answers_of(run: Run, data_dir: str | None = None) -> Answers:
         answer(run.model, dataset.prepare(images[start : start + BATCH])) for start in range(0, len(images), BATCH)
     ]
     probabilities, features = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    if probabilities.shape[1] != len(dataset.classes):
+        found = f"{probabilities.shape[1]} outputs for {len(dataset.classes)} classes"
+        raise ValueError(f"{run.weights}: wanted a classifier of its data; found a model of {found}")
     if not np.isfinite(probabilities).all():
         raise ValueError(f"{run.weights}: its answers are not finite")
     pictures = np.moveaxis(images, -1, 1) if images.ndim == 4 else images

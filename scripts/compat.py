@@ -18,10 +18,12 @@ from scripts.command_line import CommandLine, run
 # mydl's module, and the one that a PyTorch file imports instead of it.
 MODULES = {
     "mydl": "torch",
+    "mydl.linalg": "torch.linalg",
     "mydl.nn": "torch.nn",
     "mydl.nn.functional": "torch.nn.functional",
     "mydl.nn.init": "torch.nn.init",
     "mydl.nn.utils": "torch.nn.utils",
+    "mydl.nn.utils.rnn": "torch.nn.utils.rnn",
     "mydl.optim": "torch.optim",
     "mydl.optim.lr_scheduler": "torch.optim.lr_scheduler",
     "mydl.autograd": "torch.autograd",

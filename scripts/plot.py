@@ -133,13 +133,14 @@ def main(argv: list[str] | None = None) -> None:
     settings = read_settings(argv)
     if settings.threads:
         mydl.set_num_threads(settings.threads)
-    histories = {}
+    histories, folders = {}, []
     for path in settings.runs:
         trained = open_run(path, settings.weights)
         histories[path] = History.read(trained.folder / "history.csv")
         seen = answers_of(trained, settings.data_dir)
         folder = trained.folder / "figs"
         folder.mkdir(exist_ok=True)
+        folders.append(folder)
         names = []
         for name, _, figure in figures(trained, histories[path], seen):
             plotting.save_figure(figure, folder / f"{name}.png")
@@ -147,7 +148,7 @@ def main(argv: list[str] | None = None) -> None:
         write_dot(trained, seen, folder / "graph.dot")
         print(f"{folder}: {', '.join(names)}, graph.dot")
     if len(histories) > 1:
-        together = Path(settings.runs[0]) / "figs" / "runs.png"
+        together = folders[0] / "runs.png"
         plotting.save_figure(plotting.training_curves(histories), together)
         print(f"{together}: the curves of {len(histories)} runs")
 

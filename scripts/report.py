@@ -146,11 +146,12 @@ def main(argv: list[str] | None = None) -> None:
     settings = read_settings(argv)
     if settings.threads:
         mydl.set_num_threads(settings.threads)
-    runs = []
+    runs, folders = [], []
     for path in settings.runs:
         trained = open_run(path, settings.weights)
+        folders.append(trained.folder)
         runs.append(describe(path, trained, answers_of(trained, settings.data_dir)))
-    out = Path(settings.out) if settings.out else Path(settings.runs[0]) / "report.html"
+    out = Path(settings.out or folders[0] / "report.html")
     content = {"mydl": mydl.__version__, "date": date.today().isoformat(), "runs": runs}
     with atomic_write(out) as file:
         file.write(page(content).encode())

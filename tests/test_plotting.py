@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+import models
 from mydl import plotting
 from mydl.history import History
 from mydl.plotting import style
@@ -58,7 +59,18 @@ FIGURES = {
     "kernel table": lambda: plotting.kernels(RNG.normal(size=(64, 32, 3, 3))),
     "1x1 kernels": lambda: plotting.kernels(RNG.normal(size=(4, 2, 1, 1))),
     "maps": lambda: plotting.feature_maps({"a": IMAGES[:, 0], "b": np.zeros((1, 3, 7, 5))}, IMAGES[0]),
+    "rates": lambda: plotting.learning_rates({"a": history_of_rates(0.1, 0.01), "b": history_of_rates(0.1)}),
+    "activations": lambda: plotting.activation_histograms({"a": IMAGES, "constant": np.ones(5)}),
+    "gradients": lambda: plotting.gradient_histograms({"a": IMAGES, "no gradient": np.zeros(5)}),
+    "network": lambda: plotting.network_diagram(models.build("resnet"), IMAGES[:1]),
+    "graph": lambda: plotting.autograd_graph(models.build("mlp")(MyTensor(IMAGES))),
+    "latent": lambda: plotting.latent_space(RNG.normal(size=(12, 5)), LABELS),
+    "reconstructions": lambda: plotting.reconstructions(IMAGES, IMAGES * 0.5),
 }
+
+
+def history_of_rates(*rates):
+    return History(rows=[{"epoch": n, "lr": rate} for n, rate in enumerate(rates, 1)])
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -148,6 +160,19 @@ def test_curves_refuse_nothing_to_draw():
         plotting.training_curves(History(rows=[{"epoch": 1, "lr": 0.1}]))
 
 
+def test_learning_rates_show_every_number():
+    axes = plotting.learning_rates({"a": history_of_rates(0.1, 0.01), "b": history_of_rates(0.1, 0.0)}).axes[0]
+    assert axes.get_yscale() == "log"
+    assert [list(line.get_ydata()) for line in axes.lines[:1]] == [[0.1, 0.01]]
+    assert np.isnan(axes.lines[1].get_ydata()[1])  # no place for 0 on a logarithmic scale
+    low, high = plotting.learning_rates(history_of_rates(0.1, 0.1)).axes[0].get_ylim()
+    assert low < 0.05 and high > 0.2  # a constant rate is a line in the middle
+    with pytest.raises(ValueError, match=r"'' has the rates \[0.\]; wanted some above 0"):
+        plotting.learning_rates(history_of_rates(0.0))
+    with pytest.raises(ValueError, match="'lr'"):
+        plotting.learning_rates(history())
+
+
 # ---- classification
 
 
@@ -211,6 +236,18 @@ def test_single_prediction_of_many_classes_shows_the_ten_likeliest():
         plotting.single_prediction(IMAGES[0], share, target=50)
 
 
+def test_names_are_drawn_letter_for_letter():
+    """No formula between dollars, nothing left out for an underscore, and no name pushes the picture away."""
+    names = ["$x^2$", "_hidden", "x" * 200, "a$"]
+    figure = plotting.confusion_matrix(np.eye(4), names)
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_window_extent().width > 300
+    figure = plotting.training_curves({name: history() for name in names})
+    figure.draw_without_rendering()
+    shown = [text.get_text().split(":")[0] for text in figure.legends[0].get_texts()]
+    assert shown == [r"\$x^2\$", " _hidden", "x" * 59 + "…", r"a\$"]
+
+
 # ---- images
 
 
@@ -224,6 +261,13 @@ def test_sample_grid_shows_images_and_labels():
     low, high = IMAGES.min(), IMAGES.max()
     for axes, image in zip(figure.axes, IMAGES, strict=True):
         np.testing.assert_allclose(shown(axes), (image[0] - low) / (high - low), atol=1e-6)
+
+
+def test_long_names_get_room():
+    names = [f"class number {n}" for n in range(10)]
+    axes = plotting.sample_grid(IMAGES, LABELS, names).axes
+    assert axes[0].title.get_fontsize() > 6 and axes[0].get_subplotspec().get_gridspec().ncols == 9
+    assert plotting.sample_grid(IMAGES, LABELS).axes[0].get_subplotspec().get_gridspec().ncols == 10
 
 
 def test_one_scale_for_all_images_and_8_bits_as_they_are():
@@ -309,6 +353,11 @@ def test_kernels_lie_in_a_table_of_outputs_and_inputs():
     for out, into in itertools.product(range(3), range(2)):
         tile = mosaic[3 * out : 3 * out + 2, 3 * into : 3 * into + 2]
         np.testing.assert_allclose(tile, weight[out, into] / np.abs(weight).max())
+    tower = RNG.normal(size=(16, 3, 2, 2))
+    lying = plotting.kernels(tower).axes[0]
+    assert (lying.get_xlabel(), lying.get_ylabel()) == ("output channel", "input channel")
+    assert shown(lying).shape == (8, 47)
+    np.testing.assert_allclose(shown(lying)[3:5, 6:8], tower[2, 1] / np.abs(tower).max())
     few = plotting.kernels(RNG.normal(size=(64, 32, 3, 3)), count=4).axes[0]
     assert few.get_title(loc="left") == "Kernels: 4 of 64 outputs × 4 of 32 inputs"
     assert shown(few).shape == (15, 15)

@@ -32,7 +32,7 @@ def sample_grid(images: Any, labels: Any = None, class_names: Sequence[str] | No
         images: shape (N, H, W), (N, 1, H, W) or (N, 3, H, W), in any range.
         labels: class indices, shape (N,).
         class_names: what to write for each class; the index without.
-        columns: how many images a row.
+        columns: how many images a row, at most: fewer where the names want more room.
 
     Raises:
         ValueError: a shape does not fit, or a label has no name.
@@ -64,7 +64,7 @@ def predictions(
         target: the true classes, shape (N,).
         probabilities: shape (N, classes); that of the chosen class is written beside it.
         class_names: what to write for each class; the index without.
-        columns: how many images a row.
+        columns: how many images a row, at most: fewer where the names want more room.
 
     Raises:
         ValueError: a shape does not fit, or a class has no name or no probability.
@@ -108,7 +108,7 @@ def worst_mistakes(
         target: the true classes, shape (N,).
         count: how many to show, at most.
         class_names: what to write for each class; the index without.
-        columns: how many images a row.
+        columns: how many images a row, at most: fewer where the names want more room.
 
     Raises:
         ValueError: a shape does not fit, or a class has no name or no probability.
@@ -156,13 +156,14 @@ def _names(indices: np.ndarray, class_names: Sequence[str] | None) -> list[str]:
 def _grid(pictures: np.ndarray, titles: list[str], frames: list[str | None], columns: int) -> Figure:
     if columns < 1:
         raise ValueError(f"plotting: found columns={columns}; wanted at least 1")
-    columns = min(columns, len(pictures))
+    longest = max(len(line) for title in titles for line in title.split("\n"))
+    legible = max(4, int(WIDTH * 110 / 6.4 / max(longest, 1)))  # an inch takes about ten characters of 11 points
+    columns = min(columns, legible, len(pictures))
     rows = math.ceil(len(pictures) / columns)
     width = min(WIDTH / columns, 2.0)
     height = width * pictures.shape[1] / pictures.shape[2]
     lines = max(title.count("\n") + 1 for title in titles) if any(titles) else 0
-    longest = max(len(line) for title in titles for line in title.split("\n"))
-    size = min(11.0, 110 * width / max(longest, 1))  # an inch takes about ten characters of 11 points
+    size = min(11.0, 110 * width / max(longest, 1))
     figure = new_figure(rows * (height + lines * size / 55), max(width * columns, 2.0))
     for place, (picture, title, frame) in enumerate(zip(pictures, titles, frames, strict=True), 1):
         axes = figure.add_subplot(rows, columns, place)

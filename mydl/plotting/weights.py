@@ -49,7 +49,7 @@ def kernels(weight: Any, count: int = 16) -> Figure:
     """The kernels of a convolution. Blue weights are negative, red ones positive; all have one scale.
 
     A layer on one channel shows a grid of its kernels. Others show a table: a row for each output channel, a
-    column for each input channel, the first `count` of each.
+    column for each input channel, the first `count` of each; turned round where that would be a narrow tower.
 
     Args:
         weight: shape (out_channels, in_channels, height, width), as `nn.Conv2D` has it.
@@ -65,14 +65,12 @@ def kernels(weight: Any, count: int = 16) -> Figure:
         tiles = array[: 4 * count, 0]
         return _mosaic_figure(tiles, columns=8, title=f"{len(tiles)} of {outputs} kernels")
     table = array[:count, :count]
+    title = f"Kernels: {len(table)} of {outputs} outputs × {table.shape[1]} of {inputs} inputs"
+    x, y = "input channel", "output channel"
+    if len(table) > 2 * table.shape[1]:
+        table, x, y = table.swapaxes(0, 1), y, x
     rows, columns = table.shape[:2]
-    return _mosaic_figure(
-        table.reshape(rows * columns, *table.shape[2:]),
-        columns,
-        f"Kernels: {rows} of {outputs} outputs × {columns} of {inputs} inputs",
-        x="input channel",
-        y="output channel",
-    )
+    return _mosaic_figure(table.reshape(rows * columns, *table.shape[2:]), columns, title, x=x, y=y)
 
 
 def feature_maps(maps: Mapping[str, Any], image: Any = None, count: int = 12) -> Figure:

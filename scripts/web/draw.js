@@ -116,7 +116,8 @@ function show({ probabilities, input, mistakes, layers }) {
     document.getElementById("answer").textContent = `${name}  (${(100 * share).toFixed(1)}%)`;
   }
   document.getElementById("input").replaceChildren(...(input ? [picture(input, 84)] : []));
-  document.getElementById("mistakes").replaceChildren(...mistakes.map((mistake) =>
+  const none = probabilities.length && !mistakes.length ? ["None: it got every test image right."] : [];
+  document.getElementById("mistakes").replaceChildren(...none, ...mistakes.map((mistake) =>
     element("figure", {}, picture(mistake.picture, 84),
       element("figcaption", {}, `${mistake.label}, taken for ${mistake.predicted}`))));
   document.getElementById("layers").replaceChildren(...layers.map(({ title, maps }) =>

@@ -107,7 +107,7 @@ function chart(title, columns, options = {}) {
     if (!xs.length) [x0, x1, y0, y1] = [0, 1, 0, 1];
     if (x0 === x1) [x0, x1] = [x0 - 1, x1 + 1];
     if (y0 === y1) [y0, y1] = [y0 - 0.5, y1 + 0.5];
-    if (options.log) [y0, y1] = [Math.floor(y0), Math.ceil(y1)];
+    [y0, y1] = options.log ? [Math.floor(y0), Math.ceil(y1)] : [y0 - (y1 - y0) / 20, y1 + (y1 - y0) / 20];
     const atX = (x) => left + (x - x0) / (x1 - x0) * (width - left - right);
     const atY = (y) => height - bottom - (y - y0) / (y1 - y0) * (height - top - bottom);
 

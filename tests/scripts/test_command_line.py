@@ -10,7 +10,7 @@ import pytest
 
 from scripts.command_line import CommandLine, positive_float, positive_int, run
 
-MODULES = ["command_line", "datasets", "evaluation", "test_model", "train_model"]
+MODULES = ["answers", "command_line", "datasets", "evaluation", "report", "test_model", "train_model"]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -76,6 +76,13 @@ def test_what_is_no_run_is_refused(refused, run_copy, tmp_path):
     assert refused(plot, run_copy) == f"{run_copy}/history.csv: No such file or directory"
 
 
+def test_a_model_that_is_no_classifier_is_refused(refused, run_copy):
+    models.save(
+        models.build("autoencoder"), run_copy / "best.safetensors", mydl.load_metadata(run_copy / "best.safetensors")
+    )
+    assert "wanted a classifier of its data; found a model of 784 outputs for 10 classes" in refused(plot, run_copy)
+
+
 def test_a_diverged_model_is_refused(refused, run_copy):
     state = mydl.load(run_copy / "best.safetensors")
     metadata = mydl.load_metadata(run_copy / "best.safetensors")

@@ -62,7 +62,9 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if "accumulated" in kind else pytest.mark.slow) for kind in KINDS]
+)
 def test_a_run_killed_after_any_checkpoint_ends_the_same(tmp_path, small, monkeypatch, no_pictures, kind):
     """A checkpoint after every step; the run dies right after each of them in turn, and loses its memory."""
     flags = [*small, "--epochs", 3, *KINDS[kind].split()]
@@ -95,6 +97,7 @@ def test_a_run_killed_after_any_checkpoint_ends_the_same(tmp_path, small, monkey
     assert len(places) >= 3 and len({epoch for epoch, _ in places}) >= 2
 
 
+@pytest.mark.slow
 def test_kill_9_at_random_moments(start, tmp_path, small):
     """Six runs at a time of their own; those that die are resumed until they are through."""
     flags = [*small, "--hidden", "8", "--epochs", "30", "--dropout", "0.3", "--save-minutes", "1e-9"]
