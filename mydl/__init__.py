@@ -5,10 +5,11 @@ from mydl import blas_core  # first: it must run before NumPy loads its BLAS
 # isort: split
 from math import e, inf, nan, pi
 
-from mydl import autograd, cuda, data, nn, onnx, optim
+from mydl import autograd, backends, cuda, data, distributed, linalg, nn, onnx, optim, utils
 from mydl.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from mydl.backend import (
     Generator,
+    default_generator,
     device,
     get_default_dtype,
     get_num_threads,
@@ -18,6 +19,15 @@ from mydl.backend import (
 )
 from mydl.configuration import show_config
 from mydl.creation import (
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
     arange,
     as_tensor,
     asarray,
@@ -38,6 +48,7 @@ from mydl.creation import (
 from mydl.dtypes import (
     bool,
     double,
+    dtype,
     float,
     float16,
     float32,
@@ -52,6 +63,7 @@ from mydl.dtypes import (
     short,
     uint8,
 )
+from mydl.functions.arguments import Size
 from mydl.functions.arithmetic import (
     add,
     addcdiv,
@@ -77,26 +89,38 @@ from mydl.functions.arithmetic import (
 from mydl.functions.comparison import (
     allclose,
     bitwise_and,
+    bitwise_left_shift,
     bitwise_not,
     bitwise_or,
+    bitwise_right_shift,
     bitwise_xor,
     eq,
     equal,
     ge,
+    greater,
+    greater_equal,
     gt,
+    is_nonzero,
     isclose,
     isfinite,
+    isin,
     isinf,
     isnan,
+    isneginf,
+    isposinf,
     le,
+    less,
+    less_equal,
     logical_and,
     logical_not,
     logical_or,
     logical_xor,
     lt,
     ne,
+    not_equal,
+    signbit,
 )
-from mydl.functions.conversion import clone
+from mydl.functions.conversion import channels_last, clone, contiguous_format, preserve_format
 from mydl.functions.einsum import einsum
 from mydl.functions.elementwise import (
     abs,
@@ -131,24 +155,63 @@ from mydl.functions.elementwise import (
     where,
 )
 from mydl.functions.joining import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    block_diag,
+    cartesian_prod,
     cat,
     chunk,
+    column_stack,
+    combinations,
     concat,
     concatenate,
+    dsplit,
     dstack,
+    hsplit,
     hstack,
     row_stack,
     split,
+    split_with_sizes,
     stack,
     tensor_split,
     unbind,
+    vsplit,
     vstack,
 )
-from mydl.functions.linalg import addmm, addmv, baddbmm, bmm, dot, inner, matmul, mm, mv, outer, tensordot
+from mydl.functions.linalg import (
+    addbmm,
+    addmm,
+    addmv,
+    addr,
+    baddbmm,
+    bmm,
+    cdist,
+    chain_matmul,
+    cross,
+    dist,
+    dot,
+    ger,
+    inner,
+    kron,
+    matmul,
+    matrix_power,
+    mm,
+    mv,
+    outer,
+    renorm,
+    tensordot,
+    vander,
+    vdot,
+)
+from mydl.functions.matrices import det, inverse, logdet, slogdet
 from mydl.functions.random import (
     bernoulli,
+    get_rng_state,
+    initial_seed,
     multinomial,
     normal,
+    poisson,
     rand,
     rand_like,
     randint,
@@ -156,6 +219,8 @@ from mydl.functions.random import (
     randn,
     randn_like,
     randperm,
+    seed,
+    set_rng_state,
 )
 from mydl.functions.reduction import (
     all,
@@ -184,36 +249,42 @@ from mydl.functions.repeating import (
     flip,
     fliplr,
     flipud,
-    meshgrid,
     repeat,
     repeat_interleave,
     roll,
     rot90,
     tile,
 )
-from mydl.functions.scan import cumprod, cumsum, diff
+from mydl.functions.scan import cummax, cummin, cumprod, cumsum, diff, trapezoid, trapz
 from mydl.functions.selection import (
     argwhere,
     gather,
     index_add,
     index_copy,
     index_fill,
+    index_put,
     index_select,
     masked_fill,
     masked_scatter,
     masked_select,
     nonzero,
+    put,
     scatter,
     scatter_add,
+    scatter_reduce,
     take,
     take_along_dim,
+    unravel_index,
 )
 from mydl.functions.shape import (
+    adjoint,
+    broadcast_shapes,
     broadcast_tensors,
     broadcast_to,
     expand,
     expand_as,
     flatten,
+    meshgrid,
     moveaxis,
     movedim,
     narrow,
@@ -233,17 +304,27 @@ from mydl.functions.shape import (
     view_as,
 )
 from mydl.functions.softmax import log_softmax, softmax
-from mydl.functions.sorting import argsort, bincount, kthvalue, median, msort, sort, topk, unique
-from mydl.functions.triangles import (
-    diag,
-    diag_embed,
-    diagonal,
-    trace,
-    tril,
-    tril_indices,
-    triu,
-    triu_indices,
+from mydl.functions.sorting import argsort, bincount, kthvalue, median, msort, nanmedian, sort, topk, unique
+from mydl.functions.special import (
+    copysign,
+    deg2rad,
+    erfc,
+    erfinv,
+    float_power,
+    fmax,
+    fmin,
+    heaviside,
+    hypot,
+    logaddexp,
+    logit,
+    positive,
+    rad2deg,
+    sgn,
+    sinc,
+    xlogy,
 )
+from mydl.functions.statistics import bucketize, corrcoef, cov, histc, mode, quantile, searchsorted, unique_consecutive
+from mydl.functions.triangles import diag, diag_embed, diagflat, diagonal, trace, tril, tril_indices, triu, triu_indices
 from mydl.functions.trigonometry import (
     acos,
     acosh,
@@ -269,6 +350,7 @@ from mydl.inspection import (
     can_cast,
     finfo,
     iinfo,
+    is_complex,
     is_floating_point,
     is_tensor,
     numel,
@@ -276,12 +358,35 @@ from mydl.inspection import (
     result_type,
 )
 from mydl.layer_table import summary
+from mydl.nn.functional import (
+    adaptive_avg_pool1d,
+    avg_pool1d,
+    bilinear,
+    celu,
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+    cosine_similarity,
+    group_norm,
+    layer_norm,
+    max_pool1d,
+    max_pool2d,
+    pairwise_distance,
+    pixel_shuffle,
+    pixel_unshuffle,
+    prelu,
+    rms_norm,
+    selu,
+    threshold,
+)
+from mydl.optim import swa_utils as _swa_utils  # it stands above optim, whose __init__ cannot import it
+from mydl.printing import set_printoptions
 from mydl.profiler import profile
 from mydl.serialization import load, load_metadata, save
 from mydl.tensor import MyTensor, tensor
 
 Tensor = MyTensor  # PyTorch's name for it
-Size = tuple  # what PyTorch calls a shape
 newaxis = None
 
 __version__ = "0.1.0"

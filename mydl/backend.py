@@ -157,6 +157,11 @@ def load_cupy() -> ModuleType:
         _check_packages()
         raise RuntimeError(_libraries_missing(error, 12)) from error
     _check_packages()
+    if [int(part) for part in cupy.__version__.split(".")[:2]] < [13, 6]:
+        raise RuntimeError(
+            f"CuPy {cupy.__version__} found, wanted 13.6 or newer. "
+            "Run: pip install -U cupy-cuda12x (CUDA 12) or cupy-cuda13x (CUDA 13), whichever you have."
+        )
     _check_driver(cupy)
     _checked_cupy = cupy
     return cupy
@@ -314,6 +319,9 @@ class Generator:
         self.seed = int(seed)
         self.draws = 0
         return self
+
+    def __repr__(self) -> str:
+        return "<Generator>"
 
     def initial_seed(self) -> int:
         """The seed last set."""

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from mydl.autograd.engine import Variable
 from mydl.backend import get_default_dtype
-from mydl.functions.arguments import Number, shape_of
-from mydl.functions.conversion import as_array, as_dtype
+from mydl.functions.arguments import Number, Size, require_tensor, shape_of
+from mydl.functions.conversion import as_array, as_dtype, check_memory_format, filling
 from mydl.tensor import MyTensor
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace",
-    "logspace", "ones", "ones_like", "scalar_tensor", "zeros", "zeros_like",
+    "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor",
+    "ShortTensor", "TypedTensor", "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_numpy", "full",
+    "full_like", "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "zeros", "zeros_like",
 ]  # fmt: skip
+
+
+def _sizes(size: Any, name: str) -> tuple:
+    """A shape given as one sequence."""
+    if isinstance(size, (int, Variable)):
+        raise TypeError(f"{name}: wanted a tuple of ints as size, got {size!r}")
+    return shape_of((size,), name, least=0)
 
 
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any) -> MyTensor:
@@ -25,7 +34,7 @@ def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    array = np.zeros(shape_of(size, "zeros", named, "size"), as_dtype(dtype) or get_default_dtype())
+    array = np.zeros(shape_of(size, "zeros", named, "size", 0), as_dtype(dtype) or get_default_dtype())
     return MyTensor(array, device=device, requires_grad=requires_grad)
 
 
@@ -35,7 +44,7 @@ def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
     >>> ones(2)
     tensor([1., 1.])
     """
-    array = np.ones(shape_of(size, "ones", named, "size"), as_dtype(dtype) or get_default_dtype())
+    array = np.ones(shape_of(size, "ones", named, "size", 0), as_dtype(dtype) or get_default_dtype())
     return MyTensor(array, device=device, requires_grad=requires_grad)
 
 
@@ -45,7 +54,7 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     >>> empty(2, 3).shape
     (2, 3)
     """
-    array = np.empty(shape_of(size, "empty", named, "size"), as_dtype(dtype) or get_default_dtype())
+    array = np.empty(shape_of(size, "empty", named, "size", 0), as_dtype(dtype) or get_default_dtype())
     return MyTensor(array, device=device, requires_grad=requires_grad)
 
 
@@ -62,48 +71,61 @@ def full(
     >>> full((2,), 3.5)
     tensor([3.5000, 3.5000])
     """
-    value = as_array(fill_value, as_dtype(dtype))
-    array = np.full(shape_of((size,), "full"), value.item(), value.dtype)
+    value = as_array(fill_value) if dtype is None else np.empty(0, dtype)
+    array = np.full(_sizes(size, "full"), filling(fill_value, value.dtype, "full"))
     return MyTensor(array, device=device, requires_grad=requires_grad)
 
 
-def zeros_like(input: MyTensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> MyTensor:
+def zeros_like(
+    input: MyTensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: str | None = None,
+) -> MyTensor:  # fmt: skip
     """Zeros of the shape, dtype and device of `input`.
 
     >>> zeros_like(ones(2))
     tensor([0., 0.])
     """
-    return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad)
+    options: dict[str, Any] = {"dtype": dtype, "device": device, "memory_format": memory_format}
+    return full_like(input, 0, requires_grad=requires_grad, **options)
 
 
-def ones_like(input: MyTensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> MyTensor:
+def ones_like(
+    input: MyTensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: str | None = None,
+) -> MyTensor:  # fmt: skip
     """Ones of the shape, dtype and device of `input`.
 
     >>> ones_like(zeros(2))
     tensor([1., 1.])
     """
-    return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad)
+    options: dict[str, Any] = {"dtype": dtype, "device": device, "memory_format": memory_format}
+    return full_like(input, 1, requires_grad=requires_grad, **options)
 
 
-def empty_like(input: MyTensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> MyTensor:
-    """A tensor of the shape, dtype and device of `input`, to be filled; what it holds before is left open.
+def empty_like(
+    input: MyTensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: str | None = None,
+) -> MyTensor:  # fmt: skip
+    """A tensor of the shape, dtype and device of `input`, to be filled; zeros for now.
 
     >>> empty_like(zeros(2)).shape
     (2,)
     """
-    options = {"dtype": dtype or input.dtype, "device": device or input.device}
-    return empty(input.shape, requires_grad=requires_grad, **options)
+    return zeros_like(input, dtype=dtype, device=device, requires_grad=requires_grad, memory_format=memory_format)
 
 
 def full_like(
-    input: MyTensor, fill_value: Number, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> MyTensor:
+    input: MyTensor, fill_value: Number, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: str | None = None,
+) -> MyTensor:  # fmt: skip
     """The shape, dtype and device of `input`, filled with a number.
 
     >>> full_like(zeros(2), 3)
     tensor([3., 3.])
     """
-    array = np.full(input.shape, fill_value, as_dtype(dtype) or input.dtype)
+    check_memory_format(memory_format, "full_like")
+    input = require_tensor(input, "full_like")
+    array = np.full(input.shape, filling(fill_value, as_dtype(dtype) or input.dtype, "full_like"))
     return MyTensor(array, device=device or input.device, requires_grad=requires_grad)
 
 
@@ -116,12 +138,16 @@ def eye(
     tensor([[1., 0.],
             [0., 1.]])
     """
-    array = np.eye(n, m, dtype=as_dtype(dtype) or get_default_dtype())
+    array = np.eye(*shape_of((n, n if m is None else m), "eye", least=0), dtype=as_dtype(dtype) or get_default_dtype())
     return MyTensor(array, device=device, requires_grad=requires_grad)
 
 
 def _number(value: Any) -> Any:
-    return value.item() if isinstance(value, (Variable, np.generic)) else value
+    if isinstance(value, (Variable, np.generic)):
+        value = value.item()
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"wanted a number, got {value!r}")
+    return value
 
 
 def arange(
@@ -143,7 +169,7 @@ def arange(
     if end is None:
         start, end = 0, start
     start, end, step = _number(start), _number(end), _number(step)
-    if step == 0 or (end - start) * step < 0:
+    if step == 0 or not (end - start) * step >= 0 or math.isinf(end - start):
         raise RuntimeError(f"arange: a step of {step} does not lead from {start} to {end}")
     if dtype is None:
         dtype = np.int64 if all(isinstance(v, int) for v in (start, end, step)) else get_default_dtype()
@@ -224,3 +250,27 @@ def asarray(
     result = as_tensor(obj, dtype, device)
     result = result.clone() if copy else result
     return result.requires_grad_() if requires_grad else result
+
+
+class TypedTensor:
+    """PyTorch's older constructors, such as `FloatTensor`: of sizes (zeros, to be filled), or of data in its dtype.
+
+    >>> LongTensor([1, 2]), FloatTensor(2, 3).shape, isinstance(ones(2), FloatTensor)
+    (tensor([1, 2]), (2, 3), True)
+    """
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = np.dtype(dtype)
+
+    def __call__(self, *data: Any) -> MyTensor:
+        """A tensor of the dtype."""
+        sizes = not data or isinstance(data[0], (int, np.integer, Size))
+        return zeros(*(data or (0,)), dtype=self.dtype) if sizes else MyTensor(as_array(*data).astype(self.dtype))
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return isinstance(value, MyTensor) and value.dtype == self.dtype
+
+
+FloatTensor, DoubleTensor, HalfTensor = TypedTensor(np.float32), TypedTensor(np.float64), TypedTensor(np.float16)
+LongTensor, IntTensor, ShortTensor = TypedTensor(np.int64), TypedTensor(np.int32), TypedTensor(np.int16)
+CharTensor, ByteTensor, BoolTensor = TypedTensor(np.int8), TypedTensor(np.uint8), TypedTensor(np.bool_)

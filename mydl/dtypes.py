@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "bool", "double", "float", "float16", "float32", "float64", "half", "int", "int8", "int16", "int32", "int64",
+    "bool", "double", "dtype", "float", "float16", "float32", "float64", "half", "int", "int8", "int16", "int32", "int64",
     "long", "short", "uint8",
 ]  # fmt: skip
 
+dtype = np.dtype  # what isinstance and annotations name
 float16 = half = np.dtype(np.float16)
 float32 = float = np.dtype(np.float32)
 float64 = double = np.dtype(np.float64)

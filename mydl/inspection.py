@@ -14,6 +14,7 @@ __all__ = [
     "can_cast",
     "finfo",
     "iinfo",
+    "is_complex",
     "is_floating_point",
     "is_tensor",
     "numel",
@@ -77,3 +78,12 @@ def can_cast(from_: Any, to: Any) -> bool:
     (True, False)
     """
     return "biufc".index(np.dtype(from_).kind.replace("u", "i")) <= "biufc".index(np.dtype(to).kind.replace("u", "i"))
+
+
+def is_complex(input: MyTensor) -> bool:
+    """Whether the elements are complex numbers.
+
+    >>> is_complex(MyTensor([1.0]))
+    False
+    """
+    return input.is_complex()

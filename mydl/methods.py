@@ -17,6 +17,7 @@ from mydl.functions import (
     indexing,
     joining,
     linalg,
+    matrices,
     random,
     reduction,
     repeating,
@@ -25,6 +26,8 @@ from mydl.functions import (
     shape,
     softmax,
     sorting,
+    special,
+    statistics,
     triangles,
     trigonometry,
 )
@@ -43,6 +46,17 @@ def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
 
     method.__name__ = method.__qualname__ = f"{function.__name__}_"
     method.__doc__ = f"`{function.__name__}` in place; returns the tensor itself."
+    return method
+
+
+def _reshaping(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The method that gives the tensor itself the shape of the view that `function` makes of it."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._take_shape(function, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = f"{function.__name__}_"
+    method.__doc__ = f"`{function.__name__}` of the tensor itself, whose memory stays; returns it."
     return method
 
 
@@ -94,7 +108,7 @@ class Methods:
         return arithmetic.floor_divide(self, other)
 
     def __rfloordiv__(self, other: Tensor | Number) -> Tensor:
-        return RoundedDiv.apply(other, self, mode="floor").detach()
+        return RoundedDiv.apply(other, self, mode="//")
 
     def __matmul__(self, other: Tensor | Number) -> Tensor:
         return MatMul.apply(self, other)
@@ -112,8 +126,15 @@ class Methods:
     __or__ = __ror__ = comparison.bitwise_or
     __xor__ = __rxor__ = comparison.bitwise_xor
 
-    __eq__ = comparison.eq  # type: ignore[assignment]
-    __ne__ = comparison.ne  # type: ignore[assignment]
+    __lshift__ = comparison.bitwise_left_shift
+    __rshift__ = comparison.bitwise_right_shift
+
+    def __eq__(self, other: Any) -> Any:
+        return comparison.eq(self, other) if comparison.is_operand(other) else NotImplemented
+
+    def __ne__(self, other: Any) -> Any:
+        return comparison.ne(self, other) if comparison.is_operand(other) else NotImplemented
+
     __lt__ = comparison.lt
     __le__ = comparison.le
     __gt__ = comparison.gt
@@ -210,6 +231,23 @@ class Methods:
     sinh = trigonometry.sinh
     tan = trigonometry.tan
 
+    copysign = special.copysign
+    deg2rad = special.deg2rad
+    erfc = special.erfc
+    erfinv = special.erfinv
+    float_power = special.float_power
+    fmax = special.fmax
+    fmin = special.fmin
+    heaviside = special.heaviside
+    hypot = special.hypot
+    logaddexp = special.logaddexp
+    logit = special.logit
+    positive = special.positive
+    rad2deg = special.rad2deg
+    sgn = special.sgn
+    sinc = special.sinc
+    xlogy = special.xlogy
+
     allclose = comparison.allclose
     bitwise_and = comparison.bitwise_and
     bitwise_not = comparison.bitwise_not
@@ -230,6 +268,17 @@ class Methods:
     logical_xor = comparison.logical_xor
     lt = comparison.lt
     ne = comparison.ne
+    bitwise_left_shift = comparison.bitwise_left_shift
+    bitwise_right_shift = comparison.bitwise_right_shift
+    greater = comparison.greater
+    greater_equal = comparison.greater_equal
+    is_nonzero = comparison.is_nonzero
+    isneginf = comparison.isneginf
+    isposinf = comparison.isposinf
+    less = comparison.less
+    less_equal = comparison.less_equal
+    not_equal = comparison.not_equal
+    signbit = comparison.signbit
 
     all = reduction.all
     amax = reduction.amax
@@ -254,6 +303,8 @@ class Methods:
     cumprod = scan.cumprod
     cumsum = scan.cumsum
     diff = scan.diff
+    cummax = scan.cummax
+    cummin = scan.cummin
 
     argsort = sorting.argsort
     bincount = sorting.bincount
@@ -263,6 +314,14 @@ class Methods:
     sort = sorting.sort
     topk = sorting.topk
     unique = sorting.unique
+    nanmedian = sorting.nanmedian
+
+    corrcoef = statistics.corrcoef
+    cov = statistics.cov
+    histc = statistics.histc
+    mode = statistics.mode
+    quantile = statistics.quantile
+    unique_consecutive = statistics.unique_consecutive
 
     addmm = linalg.addmm
     addmv = linalg.addmv
@@ -274,6 +333,21 @@ class Methods:
     mm = linalg.mm
     mv = linalg.mv
     outer = linalg.outer
+    addbmm = linalg.addbmm
+    addr = linalg.addr
+    cross = linalg.cross
+    dist = linalg.dist
+    ger = linalg.ger
+    kron = linalg.kron
+    matrix_power = linalg.matrix_power
+    renorm = linalg.renorm
+    vdot = linalg.vdot
+
+    det = matrices.det
+    inverse = matrices.inverse
+    logdet = matrices.logdet
+    pinverse = matrices.pinv
+    slogdet = matrices.slogdet
 
     log_softmax = softmax.log_softmax
     softmax = softmax.softmax
@@ -299,12 +373,18 @@ class Methods:
     unsqueeze = shape.unsqueeze
     view = shape.view
     view_as = shape.view_as
+    adjoint = shape.adjoint
+    unfold = shape.unfold
     expand_dims = shape.unsqueeze
 
     chunk = joining.chunk
     split = joining.split
     tensor_split = joining.tensor_split
     unbind = joining.unbind
+    dsplit = joining.dsplit
+    hsplit = joining.hsplit
+    split_with_sizes = joining.split_with_sizes
+    vsplit = joining.vsplit
 
     flip = repeating.flip
     fliplr = repeating.fliplr
@@ -317,6 +397,7 @@ class Methods:
 
     diag = triangles.diag
     diag_embed = triangles.diag_embed
+    diagflat = triangles.diagflat
     diagonal = triangles.diagonal
     trace = triangles.trace
     tril = triangles.tril
@@ -336,6 +417,9 @@ class Methods:
     scatter_add = selection.scatter_add
     take = selection.take
     take_along_dim = selection.take_along_dim
+    index_put = selection.index_put
+    put = selection.put
+    scatter_reduce = selection.scatter_reduce
 
     to = conversion.to
     cpu = conversion.cpu
@@ -345,6 +429,7 @@ class Methods:
     long = conversion.long
     short = conversion.short
     byte = conversion.byte
+    char = conversion.char
     type_as = conversion.type_as
     clone = conversion.clone
     contiguous = conversion.contiguous
@@ -355,102 +440,28 @@ class Methods:
     bernoulli = random.bernoulli
     bernoulli_ = random.bernoulli_
     exponential_ = random.exponential_
+    log_normal_ = random.log_normal_
     multinomial = random.multinomial
     normal_ = random.normal_
     random_ = random.random_
     uniform_ = random.uniform_
 
-    # In place ------------------------------------------------------------------------------------------------
 
-    add_ = _in_place(arithmetic.add)
-    addcdiv_ = _in_place(arithmetic.addcdiv)
-    addcmul_ = _in_place(arithmetic.addcmul)
-    div_ = _in_place(arithmetic.div)
-    divide_ = _in_place(arithmetic.divide)
-    floor_divide_ = _in_place(arithmetic.floor_divide)
-    fmod_ = _in_place(arithmetic.fmod)
-    lerp_ = _in_place(arithmetic.lerp)
-    mul_ = _in_place(arithmetic.mul)
-    multiply_ = _in_place(arithmetic.multiply)
-    neg_ = _in_place(arithmetic.neg)
-    negative_ = _in_place(arithmetic.negative)
-    pow_ = _in_place(arithmetic.pow)
-    remainder_ = _in_place(arithmetic.remainder)
-    sub_ = _in_place(arithmetic.sub)
-    subtract_ = _in_place(arithmetic.subtract)
-    true_divide_ = _in_place(arithmetic.true_divide)
-
-    abs_ = _in_place(elementwise.abs)
-    absolute_ = _in_place(elementwise.absolute)
-    ceil_ = _in_place(elementwise.ceil)
-    clamp_ = _in_place(elementwise.clamp)
-    clamp_max_ = _in_place(elementwise.clamp_max)
-    clamp_min_ = _in_place(elementwise.clamp_min)
-    clip_ = _in_place(elementwise.clip)
-    erf_ = _in_place(elementwise.erf)
-    exp_ = _in_place(elementwise.exp)
-    exp2_ = _in_place(elementwise.exp2)
-    expm1_ = _in_place(elementwise.expm1)
-    floor_ = _in_place(elementwise.floor)
-    frac_ = _in_place(elementwise.frac)
-    log_ = _in_place(elementwise.log)
-    log10_ = _in_place(elementwise.log10)
-    log1p_ = _in_place(elementwise.log1p)
-    log2_ = _in_place(elementwise.log2)
-    nan_to_num_ = _in_place(elementwise.nan_to_num)
-    reciprocal_ = _in_place(elementwise.reciprocal)
-    relu_ = _in_place(elementwise.relu)
-    round_ = _in_place(elementwise.round)
-    rsqrt_ = _in_place(elementwise.rsqrt)
-    sigmoid_ = _in_place(elementwise.sigmoid)
-    sign_ = _in_place(elementwise.sign)
-    sqrt_ = _in_place(elementwise.sqrt)
-    square_ = _in_place(elementwise.square)
-    tanh_ = _in_place(elementwise.tanh)
-    trunc_ = _in_place(elementwise.trunc)
-
-    acos_ = _in_place(trigonometry.acos)
-    acosh_ = _in_place(trigonometry.acosh)
-    asin_ = _in_place(trigonometry.asin)
-    asinh_ = _in_place(trigonometry.asinh)
-    atan_ = _in_place(trigonometry.atan)
-    atan2_ = _in_place(trigonometry.atan2)
-    atanh_ = _in_place(trigonometry.atanh)
-    cos_ = _in_place(trigonometry.cos)
-    cosh_ = _in_place(trigonometry.cosh)
-    sin_ = _in_place(trigonometry.sin)
-    sinh_ = _in_place(trigonometry.sinh)
-    tan_ = _in_place(trigonometry.tan)
-
-    bitwise_and_ = _in_place(comparison.bitwise_and)
-    bitwise_not_ = _in_place(comparison.bitwise_not)
-    bitwise_or_ = _in_place(comparison.bitwise_or)
-    bitwise_xor_ = _in_place(comparison.bitwise_xor)
-    eq_ = _in_place(comparison.eq)
-    ge_ = _in_place(comparison.ge)
-    gt_ = _in_place(comparison.gt)
-    le_ = _in_place(comparison.le)
-    logical_and_ = _in_place(comparison.logical_and)
-    logical_not_ = _in_place(comparison.logical_not)
-    logical_or_ = _in_place(comparison.logical_or)
-    logical_xor_ = _in_place(comparison.logical_xor)
-    lt_ = _in_place(comparison.lt)
-    ne_ = _in_place(comparison.ne)
-
-    cumprod_ = _in_place(scan.cumprod)
-    cumsum_ = _in_place(scan.cumsum)
-
-    addmm_ = _in_place(linalg.addmm)
-    addmv_ = _in_place(linalg.addmv)
-    baddbmm_ = _in_place(linalg.baddbmm)
-
-    tril_ = _in_place(triangles.tril)
-    triu_ = _in_place(triangles.triu)
-
-    index_add_ = _in_place(selection.index_add)
-    index_copy_ = _in_place(selection.index_copy)
-    index_fill_ = _in_place(selection.index_fill)
-    masked_fill_ = _in_place(selection.masked_fill)
-    masked_scatter_ = _in_place(selection.masked_scatter)
-    scatter_ = _in_place(selection.scatter)
-    scatter_add_ = _in_place(selection.scatter_add)
+_IN_PLACE = """
+add addcdiv addcmul div divide floor_divide fmod lerp mul multiply neg negative pow remainder sub subtract
+true_divide
+abs absolute ceil clamp clamp_max clamp_min clip erf exp exp2 expm1 floor frac log log10 log1p log2 nan_to_num
+reciprocal relu round rsqrt sigmoid sign sqrt square tanh trunc fix
+copysign deg2rad erfc erfinv float_power heaviside hypot logit rad2deg sgn sinc xlogy
+acos acosh asin asinh atan atan2 atanh cos cosh sin sinh tan arccos arccosh arcsin arcsinh arctan arctan2 arctanh
+bitwise_and bitwise_not bitwise_or bitwise_xor eq ge gt le logical_and logical_not logical_or logical_xor lt ne
+bitwise_left_shift bitwise_right_shift greater greater_equal less less_equal not_equal
+cumprod cumsum
+addmm addmv baddbmm addbmm addr renorm
+tril triu
+index_add index_copy index_fill masked_fill masked_scatter scatter scatter_add index_put put scatter_reduce
+"""
+for _name in _IN_PLACE.split():
+    setattr(Methods, f"{_name}_", _in_place(getattr(Methods, _name)))
+for _name in ("squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze"):
+    setattr(Methods, f"{_name}_", _reshaping(getattr(Methods, _name)))

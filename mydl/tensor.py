@@ -14,8 +14,8 @@ from mydl.autograd.engine import Variable
 from mydl.autograd.modes import mode
 from mydl.autograd.op import alike, bind, tensor_of
 from mydl.backend import array_module, device, device_of, get_default_dtype, on_device, to_host
-from mydl.functions.arguments import note_range, shape_of
-from mydl.functions.conversion import as_array, as_dtype, read_to
+from mydl.functions.arguments import Size, note_range, shape_of
+from mydl.functions.conversion import as_array, as_dtype, check_memory_format, contiguous_format, filling, read_to
 from mydl.functions.joining import unbind
 from mydl.methods import Methods
 from mydl.ops import recorded
@@ -50,9 +50,10 @@ _NOT_COPIED = frozenset(
 class MyTensor(Methods, Shared):
     """An array that remembers how it was computed.
 
-    `MyTensor(data)` shares the memory of an array and keeps its dtype; Python floats become the default dtype,
-    float32, and ints int64. With `requires_grad=True` (floating dtypes only) whatever is computed from it can be
-    differentiated: `y.backward()` adds dy/dx to `x.grad`.
+    `MyTensor(data)` shares the memory of an array and keeps its dtype; lists of Python numbers become the default
+    dtype, float32 (`mydl.tensor` makes int64 of ints). `MyTensor(2, 3)` is a tensor of these sizes to be filled
+    (zeros for now), as `mydl.empty(2, 3)` is. With `requires_grad=True` (floating dtypes only) whatever is
+    computed from it can be differentiated: `y.backward()` adds dy/dx to `x.grad`.
 
     >>> x = MyTensor([1.0, 2.0], requires_grad=True)
     >>> (x * x).sum().backward()
@@ -68,8 +69,18 @@ class MyTensor(Methods, Shared):
     _buffer_taken = False  # this backward pass writes straight into _grad_buffer
     _buffer_references = 0  # how many references to _grad_buffer there are while nobody else holds it
 
-    def __init__(self, data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> None:
-        array = as_array(data, dtype)
+    def __init__(
+        self, data: Any = (), dtype: Any = None, *sizes: Any, device: Any = None, requires_grad: bool = False
+    ) -> None:
+        if isinstance(dtype, (int, np.integer)) or (dtype is None and type(data) in (int, Size)):
+            sizes = (data,) if dtype is None else (data, dtype, *sizes)
+            array = np.zeros(shape_of(sizes, "MyTensor", least=0), get_default_dtype())
+        elif sizes:
+            raise TypeError(f"MyTensor: wanted data and a dtype, or sizes, got {sizes} after {dtype}")
+        else:
+            array = as_array(data, dtype)
+            if dtype is None and isinstance(data, (list, tuple)) and array.dtype.kind in "biu":
+                array = array.astype(get_default_dtype())
         self.array = array if device is None else on_device(array, device)
         self._version = [0]
         if device is not None:
@@ -80,9 +91,9 @@ class MyTensor(Methods, Shared):
     # What it is ----------------------------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Size:
         """The sizes of its dimensions."""
-        return self.array.shape
+        return Size(self.array.shape)
 
     @property
     def dtype(self) -> np.dtype:
@@ -131,9 +142,18 @@ class MyTensor(Methods, Shared):
     @property
     def mT(self) -> MyTensor:
         """Its last two dimensions exchanged."""
-        if self.array.ndim < 2:
+        if self.array.ndim == 1:
             raise RuntimeError(f"mT: wanted at least 2 dimensions, got shape {self.shape}")
-        return self.transpose(-1, -2)
+        return self.transpose(-1, -2) if self.array.ndim else self
+
+    mH = mT  # of real numbers
+
+    @property
+    def H(self) -> MyTensor:
+        """The transpose of a matrix."""
+        if self.array.ndim not in (0, 2):
+            raise RuntimeError(f"H: wanted a matrix, got shape {self.shape}; use .mH")
+        return self.mT
 
     def element_size(self) -> int:
         """The bytes of one element."""
@@ -144,9 +164,13 @@ class MyTensor(Methods, Shared):
         strides = tuple(n // self.array.dtype.itemsize for n in self.array.strides)
         return strides if dim is None else strides[dim]
 
-    def is_contiguous(self) -> bool:
-        """Whether its memory is in C order."""
-        return bool(self.array.flags.c_contiguous)
+    def is_contiguous(self, memory_format: str = contiguous_format) -> bool:
+        """Whether its memory is in C order; of (N, C, H, W) with the channels last, for mydl.channels_last."""
+        check_memory_format(memory_format, "is_contiguous")
+        array = self.array
+        if memory_format == "channels_last":
+            return array.ndim == 4 and bool(array.transpose(0, 2, 3, 1).flags.c_contiguous)
+        return bool(array.flags.c_contiguous)
 
     def data_ptr(self) -> int:
         """The address of its first element."""
@@ -159,6 +183,34 @@ class MyTensor(Methods, Shared):
     def numel(self) -> int:
         """The number of its elements."""
         return int(self.array.size)
+
+    is_cpu = property(lambda self: isinstance(self.array, np.ndarray), doc="Whether its array is on the host.")
+    is_sparse = is_quantized = is_meta = False  # there are no such tensors here; optimisers written for PyTorch ask
+
+    def get_device(self) -> int:
+        """The number of its GPU; -1 on the CPU."""
+        return -1 if self.is_cpu else self.device.index or 0
+
+    def is_complex(self) -> bool:
+        """Whether its elements are complex numbers."""
+        return self.array.dtype.kind == "c"
+
+    def is_signed(self) -> bool:
+        """Whether its dtype has negative numbers."""
+        return self.array.dtype.kind in "ifc"
+
+    def is_same_size(self, other: MyTensor) -> bool:
+        """Whether another tensor has its shape."""
+        return self.shape == other.shape
+
+    def sum_to_size(self, *size: Any) -> MyTensor:
+        """Its sums over the dimensions along which a tensor of shape `size` would broadcast to it."""
+        wanted = shape_of(size, "sum_to_size")
+        spare = self.ndim - len(wanted)
+        if spare < 0 or any(n not in (1, m) for n, m in zip(wanted, self.shape[spare:])):
+            raise RuntimeError(f"sum_to_size: shape {wanted} does not broadcast to {self.shape}")
+        dims = tuple(i for i in range(self.ndim) if i < spare or wanted[i - spare] != self.shape[i])
+        return (self.sum(dims, keepdim=True) if dims else self).reshape(wanted)
 
     nelement = numel
     ndimension = dim
@@ -176,6 +228,9 @@ class MyTensor(Methods, Shared):
         if not self.array.shape:
             raise TypeError("iteration over a tensor of zero dimensions")
         return iter(unbind(self, 0))
+
+    def __reversed__(self) -> MyTensor:
+        return self.flip(0) if self.array.ndim else self
 
     def __contains__(self, value: Any) -> bool:
         return bool((self == value).array.any())
@@ -223,9 +278,9 @@ class MyTensor(Methods, Shared):
         self.array = value.array if isinstance(value, Variable) else as_array(value, None)
         self._range = None
 
-    def type(self, dtype: Any = None) -> Any:
-        """In `dtype`; without an argument, the dtype itself."""
-        return self.dtype if dtype is None else self.to(np.dtype(dtype))
+    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """In `dtype`, also given as `mydl.LongTensor`; without an argument, the dtype itself."""
+        return self.dtype if dtype is None else self.to(np.dtype(getattr(dtype, "dtype", dtype)))
 
     def astype(self, dtype: Any) -> MyTensor:
         """In `dtype`, by NumPy's name."""
@@ -234,6 +289,11 @@ class MyTensor(Methods, Shared):
     def pin_memory(self) -> MyTensor:
         """Itself: host memory is not pinned here, and copies to a GPU work all the same."""
         return self
+
+    def new(self, *data: Any) -> MyTensor:
+        """PyTorch's older name for `new_empty(*sizes)` and `new_tensor(data)`."""
+        sizes = not data or isinstance(data[0], (int, np.integer, Size))
+        return self.new_empty(*(data or (0,))) if sizes else self.new_tensor(*data)
 
     def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> MyTensor:
         """A tensor with a copy of `data`, in this one's dtype and on its device by default."""
@@ -250,7 +310,8 @@ class MyTensor(Methods, Shared):
         requires_grad: bool = False,
     ) -> MyTensor:
         """A tensor of shape `size` filled with a number, in this one's dtype and on its device by default."""
-        array = np.full(size, fill_value, as_dtype(dtype) or self.dtype)
+        value = filling(fill_value, as_dtype(dtype) or self.dtype, "new_full")
+        array = np.full(shape_of((size,), "new_full", least=0), value)
         return MyTensor(array, device=device or self.device, requires_grad=requires_grad)
 
     def new_zeros(self, *size: Any, **options: Any) -> MyTensor:

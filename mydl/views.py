@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from mydl.autograd.engine import Variable
-from mydl.autograd.modes import mode
+from mydl.autograd.modes import mode, set_grad_enabled
 from mydl.autograd.op import tensor_of
 from mydl.backend import on_device
-from mydl.functions.conversion import as_array
+from mydl.functions.conversion import as_array, filling
 from mydl.functions.shape import expand
 from mydl.ops.elementwise import Clone
 from mydl.ops.indexing import PutView
@@ -43,6 +43,8 @@ class Shared(Variable):
             fresh = self._base
             for op, options in self._views:
                 fresh = op.apply(fresh, **options)
+            if self.array.size and (fresh.data_ptr(), fresh.stride()) != (self.data_ptr(), self.stride()):
+                raise RuntimeError("in-place: a view's base has been given another shape in place; take the view anew")
             self._node = fresh._node
             self._seen = self._version[0]
         return self._node
@@ -57,8 +59,8 @@ class Shared(Variable):
             before._node = vertex
         return before
 
-    def _become(self, result: Any) -> Any:
-        """Take `result`'s value into this tensor's memory and its place in the graph; returns the tensor itself."""
+    def _refuse_leaf(self) -> None:
+        """An error where this is (a view of) a leaf that wants a gradient, and changes are being recorded."""
         if mode.grad:
             base = self if self._base is None else self._base
             if base._node is None and base._requires_grad:
@@ -67,6 +69,24 @@ class Shared(Variable):
                     f"in-place: {what} of shape {self.shape} that requires a gradient cannot be changed in place while "
                     "recording; do it under mydl.no_grad(), or on a clone"
                 )
+
+    def _take_shape(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Become the view of itself that `function` gives, in the graph too; returns the tensor itself."""
+        self._refuse_leaf()
+        with set_grad_enabled(self._node is not None or self._base is not None):
+            shown = function(self, *args, **kwargs)
+            if self._base is not None:
+                self._views = shown._views
+            elif self._node is not None:  # what it was until now is the base from now on
+                self._base, self._views = self._snapshot_node(), shown._views
+                self._base._version = self._version
+            self._node, self._seen = shown._node, self._version[0]
+        self.array = shown.array
+        return self
+
+    def _become(self, result: Any) -> Any:
+        """Take `result`'s value into this tensor's memory and its place in the graph; returns the tensor itself."""
+        self._refuse_leaf()
         if result.shape != self.shape:
             raise RuntimeError(
                 f"in-place: a result of shape {result.shape} does not fit a tensor of shape {self.shape}"
@@ -85,7 +105,10 @@ class Shared(Variable):
             raise RuntimeError(
                 f"in-place: elements of an expanded tensor of shape {self.shape} share memory; clone it first"
             )
-        self.array[...] = result.array
+        try:
+            self.array[...] = result.array
+        except ValueError as error:  # of a read-only array, such as a part of an expanded tensor
+            raise RuntimeError(f"in-place: {error}; clone the tensor of shape {self.shape} first") from None
         self._version[0] += 1
         if not mode.grad or not (was_recorded or result.requires_grad):
             return self
@@ -108,7 +131,7 @@ class Shared(Variable):
         same._node = self._node
         return same
 
-    def copy_(self, source: Any) -> Any:
+    def copy_(self, source: Any, non_blocking: bool = False) -> Any:
         """Take another tensor's elements, broadcast and cast to this one; returns the tensor itself."""
         source = source if isinstance(source, Variable) else tensor_of(as_array(source, self.dtype))
         if source.device != self.device:
@@ -125,8 +148,21 @@ class Shared(Variable):
         return self._become(source)
 
     def fill_(self, value: Any) -> Any:
-        """Set every element to `value`; returns the tensor itself."""
-        return self.copy_(value)
+        """Set every element to a number, or to a 0-d tensor; returns the tensor itself."""
+        if isinstance(value, Variable):
+            if value.ndim:
+                raise RuntimeError(f"fill_: wanted a number or a 0-d tensor, got shape {value.shape}")
+            return self.copy_(value)
+        return self.copy_(filling(value, self.dtype, "fill_"))
+
+    def fill_diagonal_(self, fill_value: Any, wrap: bool = False) -> Any:
+        """Set the elements whose indices are all equal to a number; returns the tensor itself."""
+        if wrap:
+            raise NotImplementedError("fill_diagonal_: wrap=True is not supported")
+        if self.ndim < 2 or (self.ndim > 2 and len(set(self.shape)) > 1):
+            raise RuntimeError(f"fill_diagonal_: wanted a matrix, or equal sizes, got shape {self.shape}")
+        self[(self.xp.arange(min(self.shape)),) * self.ndim] = filling(fill_value, self.dtype, "fill_diagonal_")
+        return self
 
     def zero_(self) -> Any:
         """Set every element to 0; returns the tensor itself."""

@@ -26,6 +26,7 @@ MODULES = {
     "mydl.nn.utils.rnn": "torch.nn.utils.rnn",
     "mydl.optim": "torch.optim",
     "mydl.optim.lr_scheduler": "torch.optim.lr_scheduler",
+    "mydl.optim.swa_utils": "torch.optim.swa_utils",
     "mydl.autograd": "torch.autograd",
     "mydl.autograd.functional": "torch.autograd.functional",
     "mydl.data": "torch.utils.data",

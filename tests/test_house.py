@@ -18,19 +18,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up. A module imports from lower floors and from its own room, never from above and never
-# from next door: kernels know no autograd, and nn, optim and data do not know each other.
+# from next door: kernels know no autograd, and nn, optim and data do not know each other. Of optim only swa_utils,
+# whose averaged model is a module, knows nn: it is a room of its own, upstairs.
 FLOORS = [
-    {"mydl.blas_core", "mydl.dtypes", "mydl.errors"},
+    {"mydl.blas_core", "mydl.dtypes", "mydl.errors", "mydl.backends"},
     {"mydl.backend"},
     {"mydl.kernels", "mydl.autograd"},
     {"mydl.ops"},
     {"mydl.functions", "mydl.printing"},
     {"mydl.methods", "mydl.views"},
     {"mydl.tensor"},
-    {"mydl.creation", "mydl.configuration", "mydl.inspection", "mydl.nested"},
+    {"mydl.creation", "mydl.configuration", "mydl.inspection", "mydl.linalg", "mydl.nested"},
     {"mydl.serialization"},
     {"mydl.nn", "mydl.optim", "mydl.data", "mydl.history", "mydl.cuda", "mydl.profiler"},
-    {"mydl.plotting", "mydl.layer_table", "mydl.onnx", "mydl.distributed"},
+    {"mydl.plotting", "mydl.layer_table", "mydl.onnx", "mydl.distributed", "mydl.optim.swa_utils", "mydl.utils"},
     {"mydl"},  # __init__.py, the public surface
     {"models"},
     {"scripts"},
@@ -59,6 +60,8 @@ def room_of(module: str, root: Path) -> str | None:
         return parts[0]
     if parts[0] != "mydl":
         return None
+    if ".".join(parts[:3]) in FLOOR_OF:
+        return ".".join(parts[:3])
     room = ".".join(parts[:2])
     return room if is_module(room, root) else "mydl"
 
@@ -176,7 +179,7 @@ def test_the_check_lets_the_others_pass(plant, file, code):
 
 
 def test_import_loads_nothing_heavy():
-    program = "import sys, mydl; print(*{'matplotlib', 'PIL', 'numba', 'cupy'} & sys.modules.keys())"
+    program = "import sys, mydl; print(*{'matplotlib', 'PIL', 'numba', 'cupy', 'mpi4py'} & sys.modules.keys())"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], env=environment, capture_output=True, text=True
@@ -209,7 +212,7 @@ def test_sizes():
     lines = {path: code_lines(path.read_text(encoding="utf-8")) for path in (ROOT / "mydl").rglob("*.py")}
     core = {"autograd", "ops", "tensor.py", "methods.py", "backend.py"}
     assert sum(n for path, n in lines.items() if path.relative_to(ROOT / "mydl").parts[0] in core) <= 4_000
-    assert sum(lines.values()) <= 17_500
+    assert sum(lines.values()) <= 22_500
 
 
 def test_every_module_has_a_docstring():

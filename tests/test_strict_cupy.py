@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.strict_cupy.host_cuda import COMPILER
+
 
 @pytest.fixture
 def cupy(ledger):
@@ -165,3 +167,95 @@ def test_without_a_driver_nothing_is_made(cupy):
         with pytest.raises(cupy.cuda.runtime.CUDARuntimeError, match="InsufficientDriver"):
             make()
     assert not cupy.cuda.is_available()
+
+
+KERNELS = """
+typedef REAL T;
+typedef long long i64;
+extern "C" __global__ void shifted(const T* x, T* y, i64 size, double by, int times) {
+    i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < size) y[i] = x[i] + T(by) * times;
+}
+extern "C" __global__ void turned_round(T* x) {
+    __shared__ T scratch[64];
+    scratch[threadIdx.x] = x[threadIdx.x];
+    __syncthreads();
+    x[threadIdx.x] = scratch[blockDim.x - 1 - threadIdx.x];
+}
+extern "C" __global__ void half_waits(T* x) {
+    if (threadIdx.x % 2) __syncthreads();
+}
+"""
+
+
+@pytest.fixture
+def kernels(cupy):
+    if COMPILER is None:
+        pytest.skip("needs g++ or clang++ to run CUDA kernels on the host")
+    return cupy.RawModule(code=KERNELS, options=("-DREAL=float",))
+
+
+def test_a_kernel_runs_in_all_its_threads(cupy, kernels):
+    x, y = cupy.arange(100, dtype=np.float32), cupy.zeros(100, dtype=np.float32)
+    kernels.get_function("shifted")((4,), (32,), (x, y, 99, 0.5, np.int32(3)))
+    assert y.get().tolist() == [*(n + 1.5 for n in range(99)), 0.0]
+    kernels.get_function("turned_round")((1,), (50,), (x,))
+    assert x.get()[:51].tolist() == [*range(49, -1, -1), 50]
+    with pytest.raises(RuntimeError, match="some threads of a block end before a barrier"):
+        kernels.get_function("half_waits")((1,), (4,), (x,))
+    with pytest.raises(RuntimeError, match="named symbol not found"):
+        kernels.get_function("missing")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({0: np.ones(3, np.float32)}, "x: wanted an array of float32, got array"),
+        ({0: 0}, "x: a null pointer"),
+        ({1: "double"}, "y: wanted an array of float32, got float64 array"),
+        ({1: "gaps"}, "y: the kernels want contiguous arrays"),
+        ({2: np.int32(3)}, "size: wanted long long, got np.int32"),
+        ({3: 1}, "by: wanted double, got 1"),
+        ({4: 3}, "times: wanted int, got 3"),
+        ({5: 1}, "wanted 5 arguments, got 6"),
+    ],
+)
+def test_a_kernel_refuses_other_arguments_than_its_own(cupy, kernels, change, error):
+    (at, value), *_ = change.items()
+    special = {"double": cupy.zeros(3), "gaps": cupy.zeros(6, dtype=np.float32)[::2]}
+    arguments = [cupy.zeros(3, dtype=np.float32), cupy.zeros(3, dtype=np.float32), 3, 0.5, np.int32(1)]
+    arguments[at : at + 1] = [special.get(value, value) if isinstance(value, str) else value]
+    with pytest.raises(TypeError, match=error):
+        kernels.get_function("shifted")((1,), (32,), tuple(arguments))
+
+
+def test_a_captured_graph_has_not_run_and_runs_again_and_again(cupy, kernels):
+    stream, pool = cupy.cuda.Stream(non_blocking=True), cupy.cuda.MemoryPool()
+    x, total = cupy.ones(3, dtype=np.float32), cupy.zeros((), dtype=np.float32)
+    with stream, cupy.cuda.using_allocator(pool.malloc):
+        stream.begin_capture()
+        y = cupy.empty_like(x)
+        kernels.get_function("shifted")((1,), (32,), (x, y, 3, 1.0, np.int32(1)))
+        x *= 2
+        picked = y[cupy.argmax(y).reshape(1)]
+        total += picked.sum()
+        graph = stream.end_capture()
+    assert x.get().tolist() == [1.0] * 3
+    assert float(total) == 0.0
+    assert np.isnan(y.get()).all()
+    for expected in (2.0, 5.0, 10.0):  # 1 + 1, then 2 + 1 more, then 4 + 1
+        graph.launch()
+        assert float(total) == expected
+    assert x.get().tolist() == [8.0] * 3
+    x[...] = 0
+    graph.launch()
+    assert (float(total), picked.get().tolist()) == (11.0, [1.0])
+
+
+def test_what_a_capture_needs(cupy):
+    with pytest.raises(RuntimeError, match="default \\(legacy\\) stream"):
+        cupy.cuda.get_current_stream().begin_capture()
+    with pytest.raises(RuntimeError, match="StreamCaptureImplicit"):
+        cupy.cuda.Stream().begin_capture()
+    with pytest.raises(AssertionError, match="a pool of its own"):
+        cupy.cuda.Stream(non_blocking=True).begin_capture()

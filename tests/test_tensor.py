@@ -65,6 +65,22 @@ def test_repr(value: mydl.Tensor, text: str) -> None:
     assert repr(value) == text
 
 
+def test_print_options_are_pytorchs() -> None:
+    torch = pytest.importorskip("torch")
+    rows = np.random.default_rng(0).standard_normal((3, 24)).astype(np.float32)
+    values = [rows, rows[0] * 1e-5, rows.reshape(2, 3, 12), np.arange(40), rows.round(), np.float32([1, 2000, 0])]
+    cases = [{}, {"precision": 2, "linewidth": 60}, {"sci_mode": True}, {"profile": "short"}, {"sci_mode": False}]
+    try:
+        for given in cases:
+            for library in (mydl, torch):
+                library.set_printoptions(**given)
+            for value in values:
+                assert repr(mydl.tensor(value)) == repr(torch.tensor(value)), given
+    finally:
+        for library in (mydl, torch):
+            library.set_printoptions(profile="default")
+
+
 def test_long_tensors_print_shortened() -> None:
     text = repr(mydl.arange(10_000.0))
     assert "..." in text
@@ -334,3 +350,83 @@ def test_a_layer_given_no_tensor_says_so():
     for layer in (mydl.nn.Linear(3, 2), mydl.nn.ReLU()):
         with pytest.raises(TypeError, match="wanted a tensor, got NoneType"):
             layer(None)
+
+
+def test_shapes_count_their_elements():
+    x = mydl.zeros(2, 3, 4)
+    assert x.shape == (2, 3, 4)
+    assert isinstance(x.shape, tuple)
+    assert isinstance(x.shape, mydl.Size)
+    assert (x.shape.numel(), x.shape[1:].numel(), x.size()[:0].numel()) == (24, 12, 1)
+    assert repr(x.shape) == "(2, 3, 4)"
+
+
+def test_shape_in_place_keeps_memory_and_graph():
+    x = mydl.arange(6.0).requires_grad_()
+    y = x * 1
+    array = y.array
+    assert y.unsqueeze_(0).transpose_(0, 1) is y
+    assert y.shape == (6, 1)
+    assert np.shares_memory(y.array, array)
+    y[0] = 5.0
+    (y * y).sum().backward()
+    assert x.grad.tolist() == [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
+    with mydl.no_grad():
+        x.unsqueeze_(0)
+    assert x.is_leaf
+    assert x.requires_grad
+    assert x.shape == (1, 6)
+
+
+def test_a_view_whose_base_was_reshaped_in_place_is_noticed():
+    base = mydl.ones(2, 2, requires_grad=True) * 1
+    row = base[0]
+    base.t_()
+    base.mul_(2)
+    with pytest.raises(RuntimeError, match="another shape in place"):
+        row.sum().backward()
+
+
+def test_the_state_of_the_random_numbers_is_a_tensor():
+    mydl.manual_seed(2**64 - 3)
+    state = mydl.get_rng_state()
+    first = mydl.randn(5)
+    mydl.set_rng_state(state)
+    assert mydl.randn(5).tolist() == first.tolist()
+    assert mydl.seed() == mydl.initial_seed()
+    mydl.manual_seed(0)
+    draws = mydl.poisson(mydl.full((20_000,), 3.0, dtype=mydl.float64))
+    assert abs(draws.mean() - 3) < 0.06
+    assert abs(draws.var() - 3) < 0.15
+    assert abs(mydl.empty(20_000).log_normal_(0.5, 0.2).log().mean() - 0.5) < 0.01
+
+
+def test_older_constructors():
+    assert mydl.Tensor(2, 0, 3).shape == (2, 0, 3)
+    assert mydl.Tensor(2, 3, requires_grad=True).dtype == mydl.float32
+    assert mydl.Tensor([1, 2], mydl.float64).dtype == mydl.float64
+    assert mydl.Tensor().shape == (0,)
+    assert mydl.LongTensor(mydl.Size([2, 3])).shape == (2, 3)
+    assert mydl.LongTensor(np.array([1.5])).tolist() == [1]
+    assert not isinstance(np.ones(2), mydl.DoubleTensor)
+    with pytest.raises(TypeError, match="sizes"):
+        mydl.Tensor([1.0], mydl.float64, 3)
+
+
+def test_memory_formats_are_hints():
+    x = mydl.arange(24.0).reshape(1, 2, 3, 4)
+    assert x.to(memory_format=mydl.channels_last) is x
+    assert not x.is_contiguous(memory_format=mydl.channels_last)
+    assert x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2).is_contiguous(memory_format=mydl.channels_last)
+    assert mydl.nn.Linear(2, 2).to(memory_format=mydl.channels_last)(mydl.ones(1, 2)).shape == (1, 2)
+    with pytest.raises(TypeError, match="memory format"):
+        x.clone(memory_format="rows first")
+
+
+@pytest.mark.parametrize("name", ["svd", "qr", "eigh", "cholesky", "pinv"])
+def test_decompositions_without_a_gradient_refuse_one(name):
+    x = mydl.eye(2).requires_grad_()
+    with pytest.raises(NotImplementedError, match=f"{name}: a gradient is not supported"):
+        getattr(mydl.linalg, name)(x)
+    with mydl.no_grad():
+        getattr(mydl.linalg, name)(x)

@@ -4,6 +4,7 @@ from mydl.autograd import functional
 from mydl.autograd.function import Function
 from mydl.autograd.gradcheck import gradcheck, gradgradcheck
 from mydl.autograd.gradients import backward, grad
+from mydl.autograd.gradients import variable as Variable
 from mydl.autograd.modes import (
     detect_anomaly,
     enable_grad,
@@ -17,6 +18,7 @@ from mydl.autograd.modes import (
 
 __all__ = [
     "Function",
+    "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",

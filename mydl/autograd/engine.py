@@ -12,14 +12,14 @@ Edges lead from results to inputs, so a graph has no cycles and dies by referenc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mydl.autograd.modes import mode
 
-__all__ = ["Output", "Variable", "bind_tensor", "run_backward", "sum_to_shape", "tensor_of"]
+__all__ = ["Output", "Variable", "bind_tensor", "queue_callback", "run_backward", "sum_to_shape", "tensor_of"]
 
 
 class Variable:
@@ -124,25 +124,31 @@ def sum_to_shape(grad: Any, shape: tuple) -> Any:
     return grad
 
 
-def _dependents(roots: Iterable[Any]) -> dict[Any, int]:
-    """For each vertex that `roots` lead to, the number of edges into it."""
-    counts = dict.fromkeys(roots, 0)
-    stack = list(counts)
+# What the walk back knows of a vertex is a list, which is made faster than an object: how many edges into it are
+# still to come, its gradient so far, whether that is an array of the engine's own (more can then be added to it in
+# place), and the vertex.
+_LEFT, _GRAD, _OWNED = range(3)
+
+
+def _visits(roots: Iterable[Any]) -> dict[Any, list]:
+    """What is known at the start of each vertex that `roots` lead to: the number of edges into it."""
+    visits = {root: [0, None, False, root] for root in roots}
+    stack = list(visits)
     while stack:
         for vertex in stack.pop().edges:
             if vertex is not None:
-                seen = counts.get(vertex)
-                if seen is None:
-                    counts[vertex] = 1
+                visit = visits.get(vertex)
+                if visit is None:
+                    visits[vertex] = [1, None, False, vertex]
                     stack.append(vertex)
                 else:
-                    counts[vertex] = seen + 1
-    return counts
+                    visit[_LEFT] += 1
+    return visits
 
 
-def _leading_to(targets: set, roots: Iterable[Any], counts: dict[Any, int]) -> set:
+def _leading_to(targets: set, roots: Iterable[Any], visits: dict[Any, list]) -> set:
     """The vertices from which a target can be reached, so that a gradient is computed for nothing else."""
-    waiting = dict(counts)
+    waiting = {vertex: visit[_LEFT] for vertex, visit in visits.items()}
     ready = [vertex for vertex in roots if waiting[vertex] == 0]
     order = []
     while ready:
@@ -174,6 +180,13 @@ def _run_hooks(vertex: Any, grad: Any, record: bool) -> Any:
     return grad if record else grad.array
 
 
+def queue_callback(callback: Callable[[], None]) -> None:
+    """Call `callback` when the backward pass that is running (the outer one, of two) has ended without an error."""
+    if mode.callbacks is None:
+        raise RuntimeError("queue_callback: wanted to be called while backward is running")
+    mode.callbacks.append(callback)
+
+
 @np.errstate(all="ignore")
 def run_backward(
     roots: Sequence[Any],
@@ -189,21 +202,22 @@ def run_backward(
     `.grad` is touched. Gradients are arrays; with `create_graph` they are tensors and what is done to them is
     recorded. A vertex's saved arrays are freed as it is passed unless `retain_graph`.
     """
-    counts = _dependents(roots)
-    leading = None if targets is None else _leading_to(set(targets), roots, counts)
+    visits = _visits(roots)
+    leading = None if targets is None else _leading_to(set(targets), roots, visits)
     wanted = () if targets is None else set(targets)
     found: dict[Any, Any] = {}
-    grads: dict[Any, Any] = {}
-    owned: set[Any] = set()  # vertices whose summed gradient is an array of the engine's own
     for root, grad in zip(roots, root_grads, strict=True):
-        grads[root] = grads[root] + grad if root in grads else grad
-    before = mode.grad
+        have = visits[root][_GRAD]
+        visits[root][_GRAD] = grad if have is None else have + grad
+    before, outer = mode.grad, mode.callbacks
     mode.grad = create_graph
+    mode.callbacks = callbacks = [] if outer is None else outer
     try:
-        ready = [vertex for vertex in dict.fromkeys(roots) if counts[vertex] == 0]
+        ready = [visits[vertex] for vertex in dict.fromkeys(roots) if visits[vertex][_LEFT] == 0]
         while ready:
-            vertex = ready.pop()
-            grad = grads.pop(vertex, None)
+            visit = ready.pop()
+            _, grad, _, vertex = visit
+            visit[_GRAD] = None
             edges = vertex.edges
             if grad is not None and vertex.hooks is not None:
                 grad = _run_hooks(vertex, grad, create_graph)
@@ -216,9 +230,11 @@ def run_backward(
             if vertex.__class__ is Output:
                 # The operation's gradients gather in a list, one place for each of its outputs.
                 if grad is not None:
-                    gathered = grads.setdefault(edges[0], [None] * edges[0].outputs)
-                    have = gathered[vertex.index]
-                    gathered[vertex.index] = grad if have is None else have + grad
+                    visit = visits[edges[0]]
+                    if visit[_GRAD] is None:
+                        visit[_GRAD] = [None] * edges[0].outputs
+                    have = visit[_GRAD][vertex.index]
+                    visit[_GRAD][vertex.index] = grad if have is None else have + grad
                 parts: Any = (None,)
             elif grad is None or (leading is not None and leading.isdisjoint(edges)):
                 parts = (None,) * len(edges)
@@ -227,24 +243,27 @@ def run_backward(
             for edge, part in zip(edges, parts):
                 if edge is None:
                     continue
+                visit = visits[edge]
                 if part is not None:
-                    if part.shape != edge.shape:
-                        part = sum_to_shape(part, edge.shape)
-                    if part.dtype is not edge.dtype and part.dtype != edge.dtype:
-                        part = part.astype(edge.dtype)
-                    have = grads.get(edge)
+                    have = visit[_GRAD]
+                    like = edge if have is None else have  # to ask a leaf takes longer
+                    if part.shape != like.shape:
+                        part = sum_to_shape(part, like.shape)
+                    if part.dtype is not like.dtype and part.dtype != like.dtype:
+                        part = part.astype(like.dtype)
                     if have is None:
-                        grads[edge] = part
-                    elif edge in owned:
+                        visit[_GRAD] = part
+                    elif visit[_OWNED]:
                         have += part
-                        grads[edge] = have
+                        visit[_GRAD] = have  # 0-d arrays become new ones
                     else:
-                        grads[edge] = have + part
-                        if not create_graph:
-                            owned.add(edge)
-                counts[edge] = left = counts[edge] - 1
+                        visit[_GRAD] = have + part
+                        visit[_OWNED] = not create_graph
+                visit[_LEFT] = left = visit[_LEFT] - 1
                 if not left:
-                    ready.append(edge)
+                    ready.append(visit)
+        while callbacks and outer is None:
+            callbacks.pop(0)()
     finally:
-        mode.grad = before
+        mode.grad, mode.callbacks = before, outer
     return found

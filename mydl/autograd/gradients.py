@@ -8,7 +8,7 @@ from typing import Any
 from mydl.autograd.engine import Variable, run_backward
 from mydl.autograd.op import describe, tensor_of
 
-__all__ = ["backward", "grad"]
+__all__ = ["backward", "grad", "variable"]
 
 
 def _sequence(value: Any) -> tuple:
@@ -109,7 +109,7 @@ def grad(
     roots, starts = _roots(_sequence(outputs), grad_outputs, create_graph, "grad")
     wanted = _sequence(inputs)
     if not wanted:
-        raise ValueError("grad: wanted at least one input")
+        raise RuntimeError("grad: wanted at least one input")
     vertices = [_vertex_of(tensor, "grad") for tensor in wanted]
     keep = create_graph if retain_graph is None else retain_graph
     found = run_backward(roots, starts, retain_graph=keep, create_graph=create_graph, targets=vertices)
@@ -126,3 +126,14 @@ def grad(
             gradient = gradient.copy()  # gradients of two inputs may be one array
         results.append(None if gradient is None else tensor_of(gradient))
     return tuple(results)
+
+
+def variable(data: Any, requires_grad: bool = False) -> Any:
+    """`autograd.Variable`, PyTorch's older way to ask for gradients: a leaf that shares the tensor's memory.
+
+    >>> import mydl
+    >>> variable(mydl.ones(2), requires_grad=True)
+    tensor([1., 1.], requires_grad=True)
+    """
+    leaf = data.detach()
+    return leaf.requires_grad_() if requires_grad else leaf

@@ -22,10 +22,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 class _Mode(threading.local):
     """The modes of one thread; a new thread starts with recording on and anomaly detection off."""
 
-    grad = True
-    anomaly = False
-
     def __init__(self) -> None:
+        self.grad = True
+        self.anomaly = False
+        self.callbacks: list | None = None  # what the backward pass that is running will call when it ends
         # quiet(f, ...) calls f where NumPy is silent about overflow, 0/0 and the like, as PyTorch is. np.errstate
         # would do the same at five times the cost, which each small operation would pay.
         context = contextvars.copy_context()

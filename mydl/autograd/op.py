@@ -12,6 +12,7 @@ from numpy import ndarray
 from mydl.autograd.engine import Output, Variable, bind_tensor, tensor_of
 from mydl.autograd.modes import mode
 from mydl.backend import array_module
+from mydl.errors import DtypeError, ShapeError
 
 __all__ = ["Op", "alike", "bind", "check_gradients", "describe", "recorded_module", "tensor_of", "where_called"]
 
@@ -79,7 +80,8 @@ class Op:
 
     xp: Any = np
     saved: tuple = ()
-    guards: list | tuple = ()  # for each saved array: (version list, version, edge) or None for a constant
+    # Of each saved input or output: version list, version, position in `saved`, index (-1 - index of an output).
+    guards: list | tuple = ()
     edges: Any = ()
     needs_input_grad: Any = ()
     hooks: list | None = None
@@ -148,7 +150,8 @@ class Op:
         arrays = []
         edges = []
         recorded = 0  # how many inputs want a gradient
-        grad_mode = mode.grad
+        modes = mode.__dict__  # one look at what belongs to the thread costs as much as one at an attribute of it
+        grad_mode = modes["grad"]
         for value in inputs:
             edge = None
             if isinstance(value, Variable):
@@ -165,37 +168,36 @@ class Op:
             edges.append(edge)
         if arrays[0].__class__ is not ndarray:
             ctx.xp = _common_module(cls, arrays)
-        if recorded in (0, len(edges)):
-            ctx.needs_input_grad = (recorded > 0,) * len(edges)
+        if recorded == len(edges):
+            ctx.needs_input_grad = (True,) * recorded
         else:
-            ctx.needs_input_grad = tuple([edge is not None for edge in edges])
+            ctx.needs_input_grad = tuple([edge is not None for edge in edges]) if recorded else (False,) * len(edges)
         try:
             if options:
-                result = mode.quiet(cls.forward, ctx, *arrays, **options)
+                result = modes["quiet"](cls.forward, ctx, *arrays, **options)
             else:  # an empty ** costs time too, which the smallest operations would pay
-                result = mode.quiet(cls.forward, ctx, *arrays)
+                result = modes["quiet"](cls.forward, ctx, *arrays)
         except (ValueError, TypeError, IndexError, AttributeError) as error:
             raise _explained(cls, error, given) from error
-        if result.__class__ is tuple:
-            return ctx._several(inputs, arrays, edges, result, recorded)
-        if result.__class__ is not ndarray and isinstance(result, np.generic):
-            # NumPy gives scalars for arrays of no dimensions; a saved output must stay the output itself.
-            scalar, result = result, np.asarray(result)
-            ctx.saved = tuple(result if value is scalar else value for value in ctx.saved)
+        if result.__class__ is not ndarray:
+            if result.__class__ is tuple:
+                return ctx._several(inputs, arrays, edges, result, recorded)
+            if isinstance(result, np.generic):
+                # NumPy gives scalars for arrays of no dimensions; a saved output must stay the output itself.
+                scalar, result = result, np.asarray(result)
+                ctx.saved = tuple(result if value is scalar else value for value in ctx.saved)
         tensor = _new(_Tensor)
         tensor.array = result
         if ctx.view and isinstance(inputs[0], Variable):  # not a constant array, while backward is recorded
             tensor._show(inputs[0], cls, options)
         else:
             tensor._version = [0]
-        if recorded and result.dtype.kind in "fc":
-            ctx.edges = edges
-            ctx.shape = result.shape
-            ctx.dtype = result.dtype
+        if recorded and (dtype := result.dtype).kind in "fc":
+            ctx.edges, ctx.shape, ctx.dtype = edges, result.shape, dtype
             tensor._node = ctx
             if ctx.saved:
                 ctx._guard(inputs, arrays, (tensor,))
-            if mode.anomaly:
+            if modes["anomaly"]:
                 ctx.trace = where_called()
         return tensor
 
@@ -219,22 +221,22 @@ class Op:
 
     def _guard(self, inputs: tuple, arrays: list, outputs: tuple) -> None:
         """Note for each saved array which input or output it is, and that tensor's version."""
-        guards: list = []
-        for value in self.saved:
-            guard = None
+        self.guards = guards = []
+        for position, value in enumerate(self.saved):
+            if value is None:
+                continue
             index = 0
-            for source in inputs:
-                if arrays[index] is value and isinstance(source, Variable):
-                    guard = (source._version, source._version[0], index)
+            for array in arrays:
+                if array is value and isinstance(inputs[index], Variable):
+                    version = inputs[index]._version
+                    guards.append((version, version[0], position, index))
                     break
                 index += 1
             else:
                 for index, output in enumerate(outputs):
                     if output.array is value:
-                        guard = (output._version, output._version[0], -1 - index)
+                        guards.append((output._version, output._version[0], position, -1 - index))
                         break
-            guards.append(guard)
-        self.guards = guards
 
     def propagate(self, grad: Any, record: bool, keep: bool, leading: set | None) -> tuple:
         """The gradients of the inputs from the gradient of the output; the engine calls this."""
@@ -244,21 +246,21 @@ class Op:
                 f"{self.name()}: its saved arrays were freed by an earlier backward through the same graph; "
                 "give that one retain_graph=True, or build the graph anew for each backward"
             )
-        for guard, value in zip(self.guards, saved) if saved else ():
-            if guard is not None and guard[0][0] != guard[1]:
+        for version, seen, position, _ in self.guards:
+            if version[0] != seen:
                 raise RuntimeError(
-                    f"{self.name()}: a tensor of {describe(value)} that backward needs was changed in place after "
-                    f"forward (it is at version {guard[0][0]}, expected {guard[1]}); change a copy instead"
+                    f"{self.name()}: a tensor of {describe(saved[position])} that backward needs was changed in place "
+                    f"after forward (it is at version {version[0]}, expected {seen}); change a copy instead"
                 )
-        ctx = self
-        if record or leading is not None:
-            ctx = self._copy(record, leading)
+        ctx = self._copy(record, leading) if record or leading is not None else self
         parts = self.backward(ctx, grad)
+        if parts.__class__ is not tuple:
+            parts = (parts,)
         if mode.anomaly or self.trace is not None:
-            check_gradients(self.name(), parts if parts.__class__ is tuple else (parts,), self.trace)
+            check_gradients(self.name(), parts, self.trace)
         if saved and not keep:
             self.saved = _FREED
-        return parts if parts.__class__ is tuple else (parts,)
+        return parts
 
     def _copy(self, record: bool, leading: set | None) -> Op:
         """A context for one backward: its saved values as tensors when recording, its needs cut to what leads on."""
@@ -269,15 +271,14 @@ class Op:
         if record:
             ctx.recording = True
             ctx.xp = _recorded
-            ctx.saved = tuple(
-                value if guard is None else self._as_tensor(value, guard)
-                for value, guard in zip(self.saved, self.guards)
-            )
+            saved = list(self.saved)
+            for version, _, position, index in self.guards:
+                saved[position] = self._as_tensor(saved[position], version, index)
+            ctx.saved = tuple(saved)
         return ctx
 
-    def _as_tensor(self, value: Any, guard: tuple) -> Any:
+    def _as_tensor(self, value: Any, version: list, index: int) -> Any:
         """A saved input or output as the tensor it was, in its place in the graph."""
-        version, _, index = guard
         edge = self.edges[index] if index >= 0 else self
         if isinstance(edge, Variable):
             return edge
@@ -351,6 +352,8 @@ def _explained(cls: type[Op], error: Exception, inputs: tuple) -> Exception:
             return error  # a bug of the op's own
         return TypeError(f"{cls.name()}: wanted a tensor, got {type(inputs[0]).__name__}")
     _common_module(cls, [value.array if isinstance(value, Variable) else value for value in inputs])
-    kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
+    kind = next((k for k in (IndexError, DtypeError, TypeError) if isinstance(error, k)), ShapeError)
+    if kind is TypeError and all(hasattr(value, "dtype") for value in inputs):
+        kind = DtypeError  # they are all tensors or arrays
     got = ", ".join(describe(value) for value in inputs)
     return kind(f"{cls.name()}: {text} (got {got})")

@@ -1,9 +1,10 @@
 """Data: datasets, samplers, the DataLoader, transforms, and the readers of files."""
 
 from . import datasets, transforms
-from .collate import default_collate
+from .collate import default_collate, default_convert
 from .dataset import (
     ArrayDataset,
+    ChainDataset,
     ConcatDataset,
     Dataset,
     ImageArrayDataset,
@@ -15,7 +16,7 @@ from .dataset import (
 from .digits import SyntheticDigits
 from .folder import ImageFolder
 from .idx import read_idx
-from .loader import DataLoader
+from .loader import DataLoader, get_worker_info
 from .mnist import MNIST, FashionMNIST, find_data_root
 from .sampler import (
     BatchSampler,
@@ -31,6 +32,7 @@ __all__ = [
     "MNIST",
     "ArrayDataset",
     "BatchSampler",
+    "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
@@ -49,7 +51,9 @@ __all__ = [
     "WeightedRandomSampler",
     "datasets",
     "default_collate",
+    "default_convert",
     "find_data_root",
+    "get_worker_info",
     "random_split",
     "read_idx",
     "transforms",

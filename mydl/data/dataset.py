@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -36,6 +37,8 @@ class Dataset:
     4
     """
 
+    __class_getitem__ = classmethod(types.GenericAlias)  # Dataset[int] says what its samples are
+
     def __getitem__(self, index: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} defines no __getitem__")
 
@@ -55,6 +58,32 @@ class IterableDataset(Dataset):
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(f"{type(self).__name__} defines no __iter__")
+
+    def __add__(self, other: Any) -> Any:
+        return ChainDataset([self, other])
+
+
+class ChainDataset(IterableDataset):
+    """IterableDatasets one after another.
+
+    >>> from mydl.data import DataLoader
+    >>> class Words(IterableDataset):
+    ...     def __iter__(self): return iter(["a", "b"])
+    >>> list(DataLoader(Words() + Words(), batch_size=3))
+    [['a', 'b', 'a'], ['b']]
+    """
+
+    def __init__(self, datasets: Iterable[IterableDataset]) -> None:
+        self.datasets = datasets
+
+    def __iter__(self) -> Iterator[Any]:
+        for dataset in self.datasets:
+            if not isinstance(dataset, IterableDataset):
+                raise TypeError(f"ChainDataset: wanted IterableDatasets, got {type(dataset).__name__}")
+            yield from dataset
+
+    def __len__(self) -> int:
+        return sum(len(dataset) for dataset in self.datasets)  # type: ignore[arg-type]
 
 
 def get_samples(dataset: Any, indices: Sequence[Any]) -> list[Any]:
@@ -161,6 +190,12 @@ class ArrayDataset(Dataset):
 
     def get_batch(self, indices: Sequence[int]) -> list[MyTensor]:
         """[inputs, targets] of the samples with these indices."""
+        if isinstance(self.data, MyTensor) and self.data.is_cuda:
+            with self.data.array.device:  # the current GPU is each thread's own
+                return self._get_batch(indices)
+        return self._get_batch(indices)
+
+    def _get_batch(self, indices: Sequence[int]) -> list[MyTensor]:
         rows = np.asarray(indices)
         inputs = self._whole_batch(_rows(self.data, rows))
         if not isinstance(inputs, MyTensor):

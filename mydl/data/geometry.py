@@ -44,7 +44,7 @@ class Resize(ImageTransform):
         if antialias is False:
             raise NotImplementedError("Resize: antialias=False")
         self.size = size
-        self.interpolation = _interpolation("Resize", interpolation, tuple(InterpolationMode))
+        self.interpolation = interpolation_mode("Resize", interpolation, tuple(InterpolationMode))
         self.max_size = max_size
         self.antialias = antialias
         if any(side < 1 for side in np.atleast_1d(size)) or np.size(size) > 2:
@@ -73,15 +73,27 @@ class RandomHorizontalFlip(ImageTransform):
     [[2, 1]]
     """
 
+    _axis = -1
+
     def __init__(self, p: float = 0.5) -> None:
         if not 0 <= p <= 1:
-            raise ValueError(f"RandomHorizontalFlip: wanted a probability, got {p}")
+            raise ValueError(f"{type(self).__name__}: wanted a probability, got {p}")
         self.p = p
 
     def _apply(self, pixels: np.ndarray) -> np.ndarray:
         xp = array_module(pixels)
         flip = xp.asarray(uniforms(len(pixels), 1)[:, 0] < self.p)
-        return xp.where(flip[:, None, None, None], pixels[..., ::-1], pixels)
+        return xp.where(flip[:, None, None, None], xp.flip(pixels, self._axis), pixels)
+
+
+class RandomVerticalFlip(RandomHorizontalFlip):
+    """Mirror an image, top to bottom, with probability `p`.
+
+    >>> RandomVerticalFlip(p=1)(np.array([[1], [2]], np.uint8)).tolist()
+    [[2], [1]]
+    """
+
+    _axis = -2
 
 
 class RandomCrop(ImageTransform):
@@ -118,10 +130,10 @@ class RandomCrop(ImageTransform):
         if self.padding is not None:
             sides = np.atleast_1d(self.padding).astype(int)
             left, top, right, bottom = np.tile(sides, 4 // sides.size)
-            pixels = self._pad(pixels, (top, bottom), (left, right))
+            pixels = bordered(pixels, (top, bottom), (left, right), self.fill, self.padding_mode)
         if self.pad_if_needed:
             missing = max(height - pixels.shape[2], 0), max(width - pixels.shape[3], 0)
-            pixels = self._pad(pixels, (missing[0],) * 2, (missing[1],) * 2)
+            pixels = bordered(pixels, (missing[0],) * 2, (missing[1],) * 2, self.fill, self.padding_mode)
         if pixels.shape[2] < height or pixels.shape[3] < width:
             raise ValueError(
                 f"RandomCrop: {height}×{width} is larger than the image, {pixels.shape[2]}×{pixels.shape[3]}"
@@ -133,14 +145,20 @@ class RandomCrop(ImageTransform):
         images, channels = xp.arange(len(pixels))[:, None, None, None], xp.arange(pixels.shape[1])[:, None, None]
         return pixels[images, channels, rows[:, None, :, None], columns[:, None, None, :]]
 
-    def _pad(self, pixels: np.ndarray, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
-        widths = ((0, 0), (0, 0), rows, columns)
-        xp = array_module(pixels)
-        if self.padding_mode != "constant":
-            return xp.pad(pixels, widths, mode=self.padding_mode)
-        inside = np.pad(np.ones(pixels.shape[2:], bool), widths[2:])
-        fill = xp.asarray(_fill_values(self.fill, pixels).astype(pixels.dtype))
-        return xp.where(xp.asarray(inside), xp.pad(pixels, widths), fill)
+
+def bordered(pixels: Any, rows: tuple[int, int], columns: tuple[int, int], fill: Span, mode: str) -> Any:
+    """Pixels (N, C, H, W) with a border: (above, below) and (left, right) pixels wide, filled by `mode`.
+
+    >>> bordered(np.ones((1, 1, 1, 1)), (0, 0), (1, 0), 7, "constant").tolist()
+    [[[[7.0, 1.0]]]]
+    """
+    widths = ((0, 0), (0, 0), rows, columns)
+    xp = array_module(pixels)
+    if mode != "constant":
+        return xp.pad(pixels, widths, mode=mode)
+    inside = np.pad(np.ones(pixels.shape[2:], bool), widths[2:])
+    values = xp.asarray(_fill_values(fill, pixels).astype(pixels.dtype))
+    return xp.where(xp.asarray(inside), xp.pad(pixels, widths), values)
 
 
 class RandomRotation(ImageTransform):
@@ -162,7 +180,7 @@ class RandomRotation(ImageTransform):
         fill: Span = 0,
     ) -> None:
         self.degrees = span("RandomRotation: degrees", degrees, 0.0, -math.inf)
-        self.interpolation = _interpolation("RandomRotation", interpolation)
+        self.interpolation = interpolation_mode("RandomRotation", interpolation)
         self.expand = expand
         self.center = center
         self.fill = fill
@@ -228,7 +246,7 @@ class RandomAffine(ImageTransform):
         self.shear = shear
         if isinstance(shear, (int, float)):
             self.shear = span("RandomAffine: shear", shear, 0.0, -math.inf)
-        self.interpolation = _interpolation("RandomAffine", interpolation)
+        self.interpolation = interpolation_mode("RandomAffine", interpolation)
         self.fill = fill
         self.center = center
 
@@ -276,12 +294,16 @@ def _fill_values(fill: Span, pixels: np.ndarray) -> np.ndarray:
     return values[:, None, None]
 
 
-def _interpolation(
+def interpolation_mode(
     name: str,
     value: Any,
     allowed: Sequence[InterpolationMode] = (InterpolationMode.NEAREST, InterpolationMode.BILINEAR),
 ) -> InterpolationMode:
-    """The mode, also from its name or from Pillow's number for it."""
+    """The mode, also from its name or from Pillow's number for it.
+
+    >>> interpolation_mode("RandomRotation", "nearest")
+    <InterpolationMode.NEAREST: 'nearest'>
+    """
     value = {0: "nearest", 2: "bilinear", 3: "bicubic"}.get(value, value) if isinstance(value, int) else value
     mode = InterpolationMode(value)
     if mode not in allowed:

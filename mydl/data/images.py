@@ -42,7 +42,11 @@ def to_pixels(img: Any, name: str) -> tuple[np.ndarray, Callable[[np.ndarray], A
 
         if img.mode not in ("L", "LA", "RGB", "RGBA", "I", "F"):
             raise ValueError(f"{name}: PIL images of mode {img.mode} must be converted to L or RGB first")
-        array, wrap = np.asarray(img), Image.fromarray
+        array = np.asarray(img)
+
+        def wrap(result: np.ndarray) -> Any:
+            return Image.fromarray(result[..., 0] if result.ndim == 3 and result.shape[-1] == 1 else result)
+
     if not is_array(array) or array.dtype.kind not in "uif":
         kind = f"array of {array.dtype}" if is_array(array) else type(img).__name__
         raise TypeError(f"{name}: wanted a PIL image, or an array or a tensor of numbers, got {kind}")

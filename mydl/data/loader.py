@@ -6,6 +6,7 @@ import collections
 import contextlib
 import itertools
 import threading
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Generator as AbcGenerator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -61,6 +62,8 @@ class DataLoader:
     >>> len(loader), sorted(i for batch in loader for i in batch.tolist())
     (3, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
+
+    __class_getitem__ = classmethod(types.GenericAlias)  # DataLoader[int] says what the samples are
 
     def __init__(
         self,
@@ -253,3 +256,11 @@ def _check_options(
         raise ValueError(f"DataLoader: wanted a seed from 0 to 2**64 - 1, got {seed!r}")
     if seed is not None and generator is not None:
         raise ValueError("DataLoader: give seed or generator, not both")
+
+
+def get_worker_info() -> None:
+    """None, as in PyTorch's main process: every dataset is read as a whole, an IterableDataset by one thread.
+
+    >>> get_worker_info() is None
+    True
+    """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import types
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any
 
@@ -15,6 +16,8 @@ from .draws import SHUFFLE, generator_for
 
 class Sampler:
     """Base class: `__iter__` gives the indices of one epoch; `__len__`, where there is one, says how many."""
+
+    __class_getitem__ = classmethod(types.GenericAlias)  # Sampler[int] says what it gives
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(f"{type(self).__name__} defines no __iter__")

@@ -31,23 +31,17 @@ from .geometry import (
     RandomCrop,
     RandomHorizontalFlip,
     RandomRotation,
+    RandomVerticalFlip,
     Resize,
 )
-from .images import ImageTransform, Span, between, is_pil, span
+from .images import ImageTransform, Span, between, is_pil, span, to_pixels
+from .pieces import CenterCrop, Pad, RandomErasing, RandomResizedCrop
 
 __all__ = [
-    "ColorJitter",
-    "Compose",
-    "InterpolationMode",
-    "Lambda",
-    "Normalize",
-    "RandomAffine",
-    "RandomCrop",
-    "RandomHorizontalFlip",
-    "RandomRotation",
-    "Resize",
-    "ToTensor",
-]
+    "CenterCrop", "ColorJitter", "Compose", "ConvertImageDtype", "GaussianBlur", "Grayscale", "InterpolationMode",
+    "Lambda", "Normalize", "PILToTensor", "Pad", "RandomAffine", "RandomApply", "RandomCrop", "RandomErasing",
+    "RandomHorizontalFlip", "RandomResizedCrop", "RandomRotation", "RandomVerticalFlip", "Resize", "ToTensor",
+]  # fmt: skip
 
 
 class Compose:
@@ -72,6 +66,36 @@ class Compose:
 
     def __repr__(self) -> str:
         return "\n    ".join(["Compose(", *map(str, self.transforms)]) + "\n)"
+
+
+class RandomApply(Compose):
+    """Transforms one after another, with probability `p`, each image of a batch on its own; else the image as it is.
+
+    They are computed for every image, so that the draws of what follows do not depend on the choice.
+
+    >>> RandomApply([Resize(14)], p=0)(np.zeros((28, 28), np.uint8)).shape
+    (28, 28)
+    """
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]], p: float = 0.5) -> None:
+        super().__init__(transforms)
+        self.p = p
+
+    def __call__(self, img: Any) -> Any:
+        count = len(to_pixels(img, "RandomApply")[0])
+        chosen = uniforms(count, 1)[:, 0] < self.p
+        changed = super().__call__(img)
+        if count == 1 or chosen.all() or not chosen.any():
+            return changed if chosen.all() else img
+        before, after = (value.array if isinstance(value, MyTensor) else value for value in (img, changed))
+        if before.shape != after.shape or before.dtype != after.dtype:
+            raise ValueError(
+                f"RandomApply: a part of a batch cannot go from {before.dtype} {before.shape} to "
+                f"{after.dtype} {after.shape}"
+            )
+        xp = array_module(before)
+        result = xp.where(xp.asarray(chosen).reshape(-1, *(1,) * (before.ndim - 1)), after, before)
+        return MyTensor(result) if isinstance(img, MyTensor) else result
 
 
 class Lambda:
@@ -107,26 +131,68 @@ class ToTensor:
     whole_batch = True
 
     def __call__(self, pic: Any) -> MyTensor:
+        array = self._planes(pic)
+        xp = array_module(array)
+        if array.dtype != np.uint8:
+            return MyTensor(array.copy(order="C"))
+        dtype = get_default_dtype()
+        return MyTensor(xp.divide(xp.ascontiguousarray(array), dtype.type(255), dtype=dtype))
+
+    def _planes(self, pic: Any) -> Any:
+        """The image as an array (C, H, W), or the batch as (N, C, H, W)."""
+        name = type(self).__name__
         if is_array(pic):
             array = pic
         elif is_pil(pic):
             array = np.asarray(pic)
             array = array.astype(np.uint8) * 255 if array.dtype == bool else array
         else:
-            raise TypeError(f"ToTensor: wanted a PIL image or a NumPy array, got {type(pic).__name__}")
+            raise TypeError(f"{name}: wanted a PIL image or a NumPy array, got {type(pic).__name__}")
         if array.ndim not in (2, 3, 4):
-            raise ValueError(f"ToTensor: wanted an array of 2 to 4 dims, got shape {array.shape}")
+            raise ValueError(f"{name}: wanted an array of 2 to 4 dims, got shape {array.shape}")
         if array.ndim == 2 or (array.ndim == 3 and array.shape[-1] not in (1, 3, 4)):
             array = array[..., None]
-        xp = array_module(array)
-        array = xp.moveaxis(array, -1, -3)
-        if array.dtype != np.uint8:
-            return MyTensor(array.copy(order="C"))
-        dtype = get_default_dtype()
-        return MyTensor(xp.divide(xp.ascontiguousarray(array), dtype.type(255), dtype=dtype))
+        return array_module(array).moveaxis(array, -1, -3)
 
     def __repr__(self) -> str:
-        return "ToTensor()"
+        return f"{type(self).__name__}()"
+
+
+class PILToTensor(ToTensor):
+    """As `ToTensor`, the values and their dtype as they are.
+
+    >>> PILToTensor()(np.full((2, 28, 28), 51, np.uint8))[0, 0, 0, 0]
+    tensor(51, dtype=uint8)
+    """
+
+    def __call__(self, pic: Any) -> MyTensor:
+        return MyTensor(self._planes(pic).copy(order="C"))
+
+
+class ConvertImageDtype:
+    """A tensor's values for another dtype: 0 … 255 of uint8 are 0 … 1 of a floating dtype.
+
+    >>> ConvertImageDtype(np.float32)(MyTensor(np.array([[[0, 255]]], np.uint8))).tolist()
+    [[[0.0, 1.0]]]
+    """
+
+    whole_batch = True
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = np.dtype(dtype)
+        if self.dtype != np.uint8 and self.dtype.kind != "f":
+            raise NotImplementedError(f"ConvertImageDtype: wanted uint8 or a floating dtype, got {self.dtype}")
+
+    def __call__(self, image: MyTensor) -> MyTensor:
+        array, kinds = image.array, (image.dtype.kind, self.dtype.kind)
+        if kinds == ("u", "f"):
+            return MyTensor(array.astype(self.dtype) / self.dtype.type(255))
+        if kinds == ("f", "u"):
+            return MyTensor((array * (256 - 1e-3)).astype(self.dtype))
+        return MyTensor(array.astype(self.dtype))
+
+    def __repr__(self) -> str:
+        return f"ConvertImageDtype({self.dtype})"
 
 
 class Normalize(ImageTransform):
@@ -198,3 +264,52 @@ class ColorJitter(ImageTransform):
                     chosen, factors = xp.asarray(chosen), xp.asarray(factors)
                     values[chosen] = color.ADJUST[number](values[chosen], factors)
         return values * np.float32(bound)
+
+
+class Grayscale(ImageTransform):
+    """Images without colour: their luma, in one channel or, with `num_output_channels=3`, in three alike.
+
+    >>> Grayscale()(np.full((1, 2, 2, 3), 7, np.uint8)).shape
+    (1, 2, 2, 1)
+    """
+
+    def __init__(self, num_output_channels: int = 1) -> None:
+        if num_output_channels not in (1, 3):
+            raise ValueError(f"Grayscale: wanted 1 or 3 as num_output_channels, got {num_output_channels}")
+        self.num_output_channels = num_output_channels
+
+    def _apply(self, pixels: np.ndarray) -> np.ndarray:
+        grey = color.grey(pixels if pixels.dtype.kind == "f" else pixels.astype(np.float32))
+        return grey.repeat(self.num_output_channels, axis=1)
+
+
+class GaussianBlur(ImageTransform):
+    """Blur by a normal distribution of standard deviation `sigma`, or one from that span, cut off at `kernel_size`.
+
+    Kernel sizes, one or (across, down), are odd; borders are reflected.
+
+    >>> GaussianBlur(3, sigma=1.0)(np.ones((1, 1, 4, 4))).round(6).sum()
+    np.float64(16.0)
+    """
+
+    def __init__(self, kernel_size: int | Sequence[int], sigma: Span = (0.1, 2.0)) -> None:
+        self.kernel_size = tuple(int(side) for side in np.broadcast_to(kernel_size, 2))
+        self.sigma = (float(sigma), float(sigma)) if isinstance(sigma, (int, float)) else tuple(sigma)
+        if any(side < 1 or side % 2 == 0 for side in self.kernel_size):
+            raise ValueError(f"GaussianBlur: wanted odd kernel sizes above 0, got {kernel_size}")
+        if not 0 < self.sigma[0] <= self.sigma[1]:
+            raise ValueError(f"GaussianBlur: wanted sigma above 0, in order, got {sigma}")
+
+    def _apply(self, pixels: np.ndarray) -> np.ndarray:
+        xp = array_module(pixels)
+        sigma = between(uniforms(len(pixels), 1), self.sigma)
+        blurred = pixels if pixels.dtype.kind == "f" else pixels.astype(np.float32)
+        for axis, side in ((3, self.kernel_size[0]), (2, self.kernel_size[1])):
+            half = side // 2
+            weights = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
+            weights = xp.asarray((weights / weights.sum(axis=1, keepdims=True)).astype(blurred.dtype))
+            padded = xp.pad(blurred, [(half, half) if a == axis else (0, 0) for a in range(4)], mode="reflect")
+            length = pixels.shape[axis]
+            taps = [padded[:, :, :, i : i + length] if axis == 3 else padded[:, :, i : i + length] for i in range(side)]
+            blurred = sum(tap * weights[:, i, None, None, None] for i, tap in enumerate(taps))
+        return blurred

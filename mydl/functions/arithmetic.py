@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from mydl.autograd.engine import Variable
-from mydl.functions.arguments import Number, Tensor, require_tensor
+from mydl.autograd.op import describe
+from mydl.functions.arguments import Number, Tensor, require_operands, require_tensor
 from mydl.ops import arithmetic as ops
+from mydl.ops.casting import result_dtype
 
 __all__ = [
     "add", "addcdiv", "addcmul", "div", "divide", "floor_divide", "fmod", "lerp", "maximum", "minimum", "mul",
@@ -19,7 +21,8 @@ def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     >>> add(mydl.tensor([1.0, 2.0]), 3)
     tensor([4., 5.])
     """
-    return ops.Add.apply(require_tensor(input, "add"), _scaled(other, alpha))
+    require_operands(input, other, "add")
+    return ops.Add.apply(input, _scaled(other, alpha, input))
 
 
 def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
@@ -29,7 +32,8 @@ def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     >>> sub(mydl.tensor([1.0, 2.0]), 3)
     tensor([-2., -1.])
     """
-    return ops.Sub.apply(require_tensor(input, "sub"), _scaled(other, alpha))
+    require_operands(input, other, "sub")
+    return ops.Sub.apply(input, _scaled(other, alpha, input))
 
 
 def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
@@ -39,14 +43,17 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     >>> rsub(mydl.tensor([1.0, 2.0]), 3)
     tensor([2., 1.])
     """
-    return ops.Sub.apply(other, _scaled(require_tensor(input, "rsub"), alpha))
+    return ops.Sub.apply(other, _scaled(require_tensor(input, "rsub"), alpha, other))
 
 
-def _scaled(value: Tensor | Number, alpha: Number) -> Tensor | Number:
-    if alpha == 1:
+def _scaled(value: Tensor | Number, alpha: Number, beside: Tensor | Number) -> Tensor | Number:
+    if alpha.__class__ is int and alpha == 1:
         return value
-    if isinstance(value, Variable) and value.dtype.kind in "biu" and isinstance(alpha, float):
-        raise RuntimeError(f"alpha: wanted an integer beside a tensor of {value.dtype}, got {alpha}")
+    if isinstance(alpha, Variable):
+        raise TypeError("alpha: wanted a number, got a tensor")
+    dtype = result_dtype(value, beside)
+    if (isinstance(alpha, float) and dtype.kind in "biu") or (isinstance(alpha, bool) and dtype.kind != "b"):
+        raise RuntimeError(f"alpha: wanted a number that {dtype} can hold, got {alpha}")
     return value * alpha
 
 
@@ -57,7 +64,8 @@ def mul(input: Tensor, other: Tensor | Number) -> Tensor:
     >>> mul(mydl.tensor([1.0, 2.0]), 3)
     tensor([3., 6.])
     """
-    return ops.Mul.apply(require_tensor(input, "mul"), other)
+    require_operands(input, other, "mul")
+    return ops.Mul.apply(input, other)
 
 
 def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
@@ -72,7 +80,7 @@ def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = No
     >>> div(mydl.tensor([-3, 3]), 2, rounding_mode="trunc")
     tensor([-1,  1])
     """
-    input = require_tensor(input, "div")
+    require_operands(input, other, "div")
     if rounding_mode is None:
         return ops.Div.apply(input, other)
     if rounding_mode not in ("floor", "trunc"):
@@ -81,13 +89,14 @@ def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = No
 
 
 def floor_divide(input: Tensor, other: Tensor | Number) -> Tensor:
-    """input / other rounded down; no gradient flows through it.
+    """input / other rounded down; backward through it raises RuntimeError (see `div` for a gradient of 0).
 
     >>> import mydl
     >>> floor_divide(mydl.tensor([-3, 3]), 2)
     tensor([-2,  1])
     """
-    return div(require_tensor(input, "floor_divide"), other, rounding_mode="floor").detach()
+    require_operands(input, other, "floor_divide")
+    return ops.RoundedDiv.apply(input, other, mode="//")
 
 
 def remainder(input: Tensor | Number, other: Tensor | Number) -> Tensor:
@@ -97,6 +106,7 @@ def remainder(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     >>> remainder(mydl.tensor([-3.0, 3.0]), 2)
     tensor([1., 1.])
     """
+    require_operands(input, other, "remainder")
     return ops.Remainder.apply(input, other)
 
 
@@ -117,6 +127,7 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     >>> pow(mydl.tensor([1.0, 2.0]), 2)
     tensor([1., 4.])
     """
+    require_operands(input, exponent, "pow")
     return ops.Pow.apply(input, exponent)
 
 
@@ -157,7 +168,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     >>> addcmul(mydl.ones(2), mydl.ones(2), mydl.ones(2), value=2)
     tensor([3., 3.])
     """
-    return add(input, mul(tensor1, tensor2), alpha=value)
+    return add(input, mul(require_tensor(tensor1, "addcmul"), require_tensor(tensor2, "addcmul")), alpha=value)
 
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
@@ -167,7 +178,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     >>> addcdiv(mydl.ones(2), mydl.ones(2), mydl.ones(2), value=2)
     tensor([3., 3.])
     """
-    return add(input, div(tensor1, tensor2), alpha=value)
+    return add(input, div(require_tensor(tensor1, "addcdiv"), require_tensor(tensor2, "addcdiv")), alpha=value)
 
 
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
@@ -177,8 +188,10 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     >>> lerp(mydl.zeros(2), mydl.ones(2), 0.25)
     tensor([0.2500, 0.2500])
     """
-    input = require_tensor(input, "lerp")
-    return input + sub(require_tensor(end, "lerp"), input) * weight
+    input, end = require_tensor(input, "lerp"), require_tensor(end, "lerp")
+    if input.dtype != end.dtype or (isinstance(weight, Variable) and weight.dtype != input.dtype):
+        raise RuntimeError(f"lerp: wanted one dtype, got {describe(input)}, {describe(end)} and {describe(weight)}")
+    return input + sub(end, input) * weight
 
 
 subtract, multiply, divide, negative = sub, mul, div, neg

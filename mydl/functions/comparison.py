@@ -9,21 +9,26 @@ import numpy as np
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import describe, tensor_of
 from mydl.backend import is_array
-from mydl.functions.arguments import Number, Tensor, require_tensor
+from mydl.errors import ShapeError
+from mydl.functions.arguments import Number, Tensor, require_operands, require_tensor
+from mydl.functions.shape import broadcast_tensors
 from mydl.ops.casting import result_dtype
 
 __all__ = [
-    "allclose", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "eq", "equal", "ge", "gt", "isclose",
-    "isfinite", "isinf", "isnan", "le", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne",
+    "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "eq", "equal", "ge", "greater", "greater_equal", "gt", "is_nonzero", "isclose", "isfinite", "isin", "isinf",
+    "isnan", "isneginf", "isposinf", "le", "less", "less_equal", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "lt", "ne", "not_equal", "signbit",
 ]  # fmt: skip
 
 
 def _pairwise(name: str, input: Any, other: Any, function: str) -> Any:
-    """NumPy's `function` of two operands in their common dtype; NotImplemented for what is no operand."""
+    """NumPy's `function` of two operands in their common dtype; TypeError for what is no operand."""
     if isinstance(other, Variable):
         other = other.array
-    elif not (is_array(other) or isinstance(other, (bool, int, float, complex, np.generic))):
-        return NotImplemented
+    elif not is_operand(other):
+        raise TypeError(f"{name}: wanted a tensor or a number, got {describe(other)}")
+    input = require_tensor(input, name)
     array, xp = input.array, input.xp
     if is_array(other) and other.dtype != array.dtype:
         dtype = result_dtype(array, other)
@@ -33,9 +38,18 @@ def _pairwise(name: str, input: Any, other: Any, function: str) -> Any:
     try:
         return tensor_of(getattr(xp, function)(array, other))
     except ValueError:
-        raise ValueError(f"{name}: {describe(input)} and {describe(other)} do not broadcast together") from None
+        raise ShapeError(f"{name}: {describe(input)} and {describe(other)} do not broadcast together") from None
     except TypeError:
         raise TypeError(f"{name}: not defined for {describe(input)} and {describe(other)}") from None
+
+
+def is_operand(value: Any) -> bool:
+    """Whether a tensor can be compared with `value`.
+
+    >>> is_operand(2), is_operand("2")
+    (True, False)
+    """
+    return isinstance(value, (Variable, bool, int, float, complex, np.generic)) or is_array(value)
 
 
 def eq(input: Tensor, other: Tensor | Number) -> Tensor:
@@ -98,6 +112,10 @@ def ge(input: Tensor, other: Tensor | Number) -> Tensor:
     return _pairwise("ge", input, other, "greater_equal")
 
 
+def _logical(name: str, input: Any, other: Any) -> Any:
+    return _pairwise(name, require_tensor(input, name), require_tensor(other, name), name)
+
+
 def logical_and(input: Tensor, other: Tensor) -> Tensor:
     """Whether both are nonzero.
 
@@ -105,7 +123,7 @@ def logical_and(input: Tensor, other: Tensor) -> Tensor:
     >>> logical_and(mydl.tensor([0, 2]), mydl.tensor([1, 3]))
     tensor([False,  True])
     """
-    return _pairwise("logical_and", require_tensor(input, "logical_and"), other, "logical_and")
+    return _logical("logical_and", input, other)
 
 
 def logical_or(input: Tensor, other: Tensor) -> Tensor:
@@ -115,7 +133,7 @@ def logical_or(input: Tensor, other: Tensor) -> Tensor:
     >>> logical_or(mydl.tensor([0, 2]), mydl.tensor([0, 0]))
     tensor([False,  True])
     """
-    return _pairwise("logical_or", require_tensor(input, "logical_or"), other, "logical_or")
+    return _logical("logical_or", input, other)
 
 
 def logical_xor(input: Tensor, other: Tensor) -> Tensor:
@@ -125,7 +143,7 @@ def logical_xor(input: Tensor, other: Tensor) -> Tensor:
     >>> logical_xor(mydl.tensor([0, 2]), mydl.tensor([1, 3]))
     tensor([ True, False])
     """
-    return _pairwise("logical_xor", require_tensor(input, "logical_xor"), other, "logical_xor")
+    return _logical("logical_xor", input, other)
 
 
 def logical_not(input: Tensor) -> Tensor:
@@ -139,14 +157,14 @@ def logical_not(input: Tensor) -> Tensor:
     return tensor_of(input.xp.logical_not(input.array))
 
 
-def _bitwise(name: str, input: Any, other: Any) -> Any:
+def _bitwise(name: str, input: Any, other: Any, function: str | None = None) -> Any:
     for value in (input, other):
         if isinstance(value, float) or getattr(value, "dtype", np.dtype(bool)).kind not in "biu":
             raise TypeError(f"{name}: wanted integers or booleans, got {describe(input)} and {describe(other)}")
     if not is_array(other) and not isinstance(other, Variable):
         dtype = result_dtype(input, other)
         input, other = tensor_of(input.array.astype(dtype)), input.xp.asarray(other, dtype=dtype)
-    return _pairwise(name, input, other, name)
+    return _pairwise(name, input, other, function or name)
 
 
 def bitwise_and(input: Tensor, other: Tensor | Number) -> Tensor:
@@ -235,6 +253,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
     input, other = require_tensor(input, "isclose"), require_tensor(other, "isclose")
     if input.dtype != other.dtype:
         raise RuntimeError(f"isclose: wanted tensors of one dtype, got {input.dtype} and {other.dtype}")
+    input, other = broadcast_tensors(input, other)
     return tensor_of(input.xp.isclose(input.array, other.array, rtol=rtol, atol=atol, equal_nan=equal_nan))
 
 
@@ -257,3 +276,80 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """
     input, other = require_tensor(input, "equal"), require_tensor(other, "equal")
     return input.shape == other.shape and bool((input.array == other.array).all())
+
+
+def isposinf(input: Tensor) -> Tensor:
+    """Whether each element is infinity.
+
+    >>> import mydl
+    >>> isposinf(mydl.tensor([1.0, float("inf")]))
+    tensor([False,  True])
+    """
+    return require_tensor(input, "isposinf") == float("inf")
+
+
+def isneginf(input: Tensor) -> Tensor:
+    """Whether each element is minus infinity.
+
+    >>> import mydl
+    >>> isneginf(mydl.tensor([1.0, float("-inf")]))
+    tensor([False,  True])
+    """
+    return require_tensor(input, "isneginf") == float("-inf")
+
+
+def signbit(input: Tensor) -> Tensor:
+    """Whether the sign of each element is set, as it is of -0.0.
+
+    >>> import mydl
+    >>> signbit(mydl.tensor([1.0, -0.0]))
+    tensor([False,  True])
+    """
+    array = require_tensor(input, "signbit").array
+    return tensor_of(input.xp.signbit(array) if array.dtype.kind == "f" else array < 0)
+
+
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Whether each element is among the test elements; either may be a number.
+
+    >>> import mydl
+    >>> isin(mydl.tensor([1, 2, 3]), mydl.tensor([1, 3]))
+    tensor([ True, False,  True])
+    """
+    like = elements if isinstance(elements, Variable) else require_tensor(test_elements, "isin")
+    require_operands(elements, test_elements, "isin")
+    here, there = (v.array if isinstance(v, Variable) else like.xp.asarray(v) for v in (elements, test_elements))
+    return tensor_of(like.xp.asarray(like.xp.isin(here, there, assume_unique=assume_unique, invert=invert)))
+
+
+def bitwise_left_shift(input: Tensor, other: Tensor | Number) -> Tensor:
+    """input << other, bit by bit.
+
+    >>> import mydl
+    >>> mydl.tensor([1, 3]) << 2
+    tensor([ 4, 12])
+    """
+    return _bitwise("bitwise_left_shift", input, other, "left_shift")
+
+
+def bitwise_right_shift(input: Tensor, other: Tensor | Number) -> Tensor:
+    """input >> other, bit by bit.
+
+    >>> import mydl
+    >>> mydl.tensor([4, 12]) >> 2
+    tensor([1, 3])
+    """
+    return _bitwise("bitwise_right_shift", input, other, "right_shift")
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the one element is not 0.
+
+    >>> import mydl
+    >>> is_nonzero(mydl.tensor([2.0]))
+    True
+    """
+    return bool(require_tensor(input, "is_nonzero"))
+
+
+greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne

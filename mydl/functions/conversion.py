@@ -8,13 +8,15 @@ import numpy as np
 
 from mydl.autograd.engine import Variable
 from mydl.backend import device, get_default_dtype, is_array
-from mydl.functions.arguments import Tensor, note_range
-from mydl.ops.casting import Cast, Move
+from mydl.errors import ShapeError
+from mydl.functions.arguments import Tensor, note_range, require_tensor
+from mydl.ops.casting import Cast, Move, promoted
 from mydl.ops.elementwise import Clone
 
 __all__ = [
-    "as_array", "as_dtype", "bool_", "byte", "clone", "contiguous", "cpu", "cuda", "double", "float_", "half",
-    "int_", "long", "read_to", "short", "to", "type_as",
+    "as_array", "as_dtype", "bool_", "byte", "channels_last", "char", "check_memory_format", "clone", "contiguous",
+    "contiguous_format", "cpu", "cuda", "double", "filling", "float_", "half", "int_", "long", "preserve_format",
+    "read_to", "short", "to", "type_as",
 ]  # fmt: skip
 
 
@@ -24,7 +26,12 @@ def as_dtype(dtype: Any) -> np.dtype | None:
     >>> as_dtype("float32")
     dtype('float32')
     """
-    return None if dtype is None else np.dtype(dtype)
+    if dtype is None:
+        return None
+    found = np.dtype(dtype)
+    if found.kind not in "biufc":
+        raise TypeError(f"wanted a dtype such as mydl.float32, got {dtype!r}")
+    return found
 
 
 def as_array(data: Any, dtype: Any = None) -> Any:
@@ -38,16 +45,16 @@ def as_array(data: Any, dtype: Any = None) -> Any:
     if is_array(data):
         if data.dtype.kind not in "biufc" or data.dtype.itemsize > 8 * (1 + (data.dtype.kind == "c")):
             raise TypeError(f"tensor: wanted an array of numbers of at most 64 bits, got {data.dtype}")
-        return data if dtype is None else data.astype(dtype, copy=False)
+        return data if dtype is None else data.astype(as_dtype(dtype), copy=False)
     if isinstance(data, (list, tuple)):
-        data, widest = _without_tensors(data)
-        dtype = widest if dtype is None else dtype
+        data, found = _without_tensors(data)
+        dtype = promoted(list(found)) if dtype is None and found and None not in found else dtype
     try:
         array = np.asarray(data)
     except ValueError as error:
         raise ValueError(f"tensor: the nested lists do not make a rectangular array ({error})") from error
     except OverflowError as error:
-        raise ValueError(f"tensor: {error}") from error
+        raise ShapeError(f"tensor: {error}") from error
     if array.dtype.kind not in "biufc":
         raise TypeError(f"tensor: wanted numbers, nested lists of them or an array, got {type(data).__name__}")
     if dtype is None and not isinstance(data, np.generic):
@@ -57,8 +64,9 @@ def as_array(data: Any, dtype: Any = None) -> Any:
             dtype = np.complex64 if get_default_dtype() == np.float32 else np.complex128
     if dtype is None:
         return array
-    if np.dtype(dtype).kind in "iu":
-        _check_range(array, np.dtype(dtype))
+    dtype = as_dtype(dtype)
+    if dtype.kind in "iu":
+        _check_range(array, dtype)
     return array.astype(dtype, copy=False)
 
 
@@ -69,18 +77,53 @@ def _check_range(numbers: np.ndarray, dtype: np.dtype) -> None:
         return
     low, high = numbers.min(), numbers.max()
     if not (np.isfinite(numbers).all() and bounds.min <= low and high <= bounds.max):
-        raise ValueError(f"tensor: wanted numbers from {bounds.min} to {bounds.max} for {dtype}, got {low} to {high}")
+        raise ShapeError(f"tensor: wanted numbers from {bounds.min} to {bounds.max} for {dtype}, got {low} to {high}")
 
 
-def _without_tensors(data: Any) -> tuple[Any, Any]:
-    """Nested lists with tensors and arrays as lists of numbers, and the dtype that those had, or None."""
+def _without_tensors(data: Any) -> tuple[Any, set]:
+    """Nested lists with tensors and arrays as lists of numbers, and the dtypes met; None for what is no number."""
     if isinstance(data, (list, tuple)):
+        kinds = set(map(type, data))
+        if kinds <= {bool, int, float}:
+            return data, {_dtype_of(kind) for kind in kinds}
         parts = [_without_tensors(item) for item in data]
-        dtypes = [dtype for _, dtype in parts if dtype is not None]
-        return [part for part, _ in parts], (np.result_type(*dtypes) if len(dtypes) == len(parts) and parts else None)
+        return [part for part, _ in parts], set().union(*(dtypes for _, dtypes in parts))
     if isinstance(data, Variable):
-        return data.detach().numpy(), data.dtype
-    return data, (data.dtype if isinstance(data, (np.ndarray, np.generic)) else None)
+        return data.detach().numpy(), {data.dtype}
+    return data, {_dtype_of(type(data)) if type(data) in (bool, int, float) else getattr(data, "dtype", None)}
+
+
+def _dtype_of(kind: type) -> np.dtype:
+    """The dtype of Python's numbers of one type."""
+    return get_default_dtype() if kind is float else np.dtype(kind)
+
+
+def filling(value: Any, dtype: np.dtype, name: str) -> Any:
+    """The number `value` (or a tensor's only one) as a NumPy scalar of `dtype`; an error where that cannot hold it.
+
+    >>> filling(2.5, np.dtype("int64"), "fill_")
+    np.int64(2)
+    """
+    value = value.item() if isinstance(value, (Variable, np.ndarray, np.generic)) else value
+    if not isinstance(value, (bool, int, float, complex)):
+        raise TypeError(f"{name}: wanted a number, got {value!r}")
+    if dtype.kind in "iu":
+        _check_range(np.asarray(value), dtype)
+    elif dtype.kind == "f" and np.isfinite(value) and abs(value) > np.finfo(dtype).max:
+        raise ShapeError(f"{name}: {value} is beyond the largest number of {dtype}")
+    return np.asarray(value).astype(dtype)[()]
+
+
+contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
+
+
+def check_memory_format(memory_format: str | None, name: str) -> None:
+    """TypeError for what is no memory format. They are hints about speed: results are the same, and mydl keeps C order.
+
+    >>> check_memory_format("channels_last", "to")
+    """
+    if memory_format not in (None, contiguous_format, preserve_format, channels_last):
+        raise TypeError(f"{name}: wanted a memory format such as mydl.channels_last, got {memory_format!r}")
 
 
 def read_to(args: tuple, kwargs: dict) -> tuple[device | None, np.dtype | None, bool]:
@@ -98,6 +141,7 @@ def read_to(args: tuple, kwargs: dict) -> tuple[device | None, np.dtype | None, 
     if isinstance(kwargs.get("other"), Variable):
         args = (*args, kwargs.pop("other"))
     kwargs.pop("non_blocking", None)
+    check_memory_format(kwargs.pop("memory_format", None), "to")
     if kwargs:
         raise TypeError(f"to: unknown argument {next(iter(kwargs))!r}")
     for value in args:
@@ -181,6 +225,11 @@ def byte(self: Tensor) -> Tensor:
     return to(self, np.uint8)
 
 
+def char(self: Tensor) -> Tensor:
+    """In int8."""
+    return to(self, np.int8)
+
+
 def bool_(self: Tensor) -> Tensor:
     """In bool: False where it is 0."""
     return to(self, np.bool_)
@@ -191,16 +240,18 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
     return to(self, other)
 
 
-def clone(input: Tensor) -> Tensor:
+def clone(input: Tensor, *, memory_format: str | None = None) -> Tensor:
     """A copy in memory of its own; the gradient flows through.
 
     >>> import mydl
     >>> clone(mydl.ones(2))
     tensor([1., 1.])
     """
-    return Clone.apply(input)
+    check_memory_format(memory_format, "clone")
+    return Clone.apply(require_tensor(input, "clone"))
 
 
-def contiguous(self: Tensor) -> Tensor:
+def contiguous(self: Tensor, memory_format: str | None = None) -> Tensor:
     """Itself if its memory is in C order, else a copy that is."""
+    check_memory_format(memory_format, "contiguous")
     return self if self.array.flags.c_contiguous else Clone.apply(self)

@@ -6,7 +6,6 @@ from typing import Any
 
 from mydl.functions.arguments import Tensor, require_tensor
 from mydl.functions.linalg import contract
-from mydl.ops.casting import cast_all, result_dtype
 from mydl.ops.indexing import Diagonal
 from mydl.ops.reduction import Sum
 from mydl.ops.shape import Permute, Reshape
@@ -30,8 +29,7 @@ def einsum(*args: Any) -> Tensor:
     """
     equation, operands = _arguments(args)
     terms, result = _letters(equation, operands)
-    values = list(cast_all(tuple(operands), result_dtype(*operands)))
-    prepared = [_diagonals(value, term) for value, term in zip(values, terms)]
+    prepared = [_diagonals(value, term) for value, term in zip(operands, terms)]
     prepared = _without_stretched(prepared, equation)
     value, term = prepared[0]
     for i, (right, right_term) in enumerate(prepared[1:], start=1):
@@ -44,7 +42,7 @@ def einsum(*args: Any) -> Tensor:
 def _arguments(args: tuple) -> tuple[str, list]:
     """The equation and the operands, from either of einsum's two forms."""
     if not args:
-        raise ValueError("einsum: wanted an equation and at least one operand")
+        raise RuntimeError("einsum: wanted an equation and at least one operand")
     if isinstance(args[0], str):
         operands = args[1:]
         if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
@@ -67,17 +65,17 @@ def _letters(equation: str, operands: list) -> tuple[list[str], str]:
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
     if len(terms) != len(operands):
-        raise ValueError(f"einsum: {equation!r} names {len(terms)} operands, got {len(operands)}")
+        raise RuntimeError(f"einsum: {equation!r} names {len(terms)} operands, got {len(operands)}")
     used = set(equation)
     spare = [chr(0x3B1 + i) for i in range(64) if chr(0x3B1 + i) not in used]
     longest, full = 0, []
     for term, operand in zip(terms, operands):
         named = term.replace("...", "")
         if not all(letter in _LETTERS for letter in named) or term.count("...") > 1:
-            raise ValueError(f"einsum: wanted letters and at most one ... in {term!r} of {equation!r}")
+            raise RuntimeError(f"einsum: wanted letters and at most one ... in {term!r} of {equation!r}")
         extra = operand.ndim - len(named)
         if extra < 0 or (extra and "..." not in term):
-            raise ValueError(f"einsum: {term!r} of {equation!r} does not fit an operand of shape {operand.shape}")
+            raise RuntimeError(f"einsum: {term!r} of {equation!r} does not fit an operand of shape {operand.shape}")
         longest = max(longest, extra)
         full.append((term, extra))
     dots = spare[:longest]
@@ -88,7 +86,7 @@ def _letters(equation: str, operands: list) -> tuple[list[str], str]:
     else:
         result = "".join(dots) + "".join(sorted(x for x in set(together) - set(dots) if together.count(x) == 1))
     if len(set(result)) != len(result) or not set(result) <= set(together):
-        raise ValueError(f"einsum: the result of {equation!r} wants letters of the operands, each once")
+        raise RuntimeError(f"einsum: the result of {equation!r} wants letters of the operands, each once")
     return terms, result
 
 
@@ -99,7 +97,7 @@ def _diagonals(value: Any, term: str) -> tuple[Any, str]:
             a = term.index(letter)
             b = term.index(letter, a + 1)
             if value.shape[a] != value.shape[b]:
-                raise ValueError(f"einsum: {letter!r} has sizes {value.shape[a]} and {value.shape[b]} in one operand")
+                raise RuntimeError(f"einsum: {letter!r} has sizes {value.shape[a]} and {value.shape[b]} in one operand")
             value = Diagonal.apply(value, offset=0, axis1=a, axis2=b)
             term = term[:a] + term[a + 1 : b] + term[b + 1 :] + letter
     return value, term
@@ -113,7 +111,7 @@ def _without_stretched(prepared: list, equation: str) -> list:
             if sizes.setdefault(letter, size) == 1:
                 sizes[letter] = size
             elif size not in (1, sizes[letter]):
-                raise ValueError(f"einsum: {letter!r} has sizes {sizes[letter]} and {size} in {equation!r}")
+                raise RuntimeError(f"einsum: {letter!r} has sizes {sizes[letter]} and {size} in {equation!r}")
     fitted = []
     for value, term in prepared:
         kept = [i for i, letter in enumerate(term) if value.shape[i] == sizes[letter]]

@@ -6,7 +6,15 @@ import numpy as np
 
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import tensor_of
-from mydl.functions.arguments import Number, Tensor, as_tensor_operand, require_floating, require_tensor
+from mydl.errors import ShapeError
+from mydl.functions.arguments import (
+    Number,
+    Tensor,
+    as_tensor_operand,
+    require_floating,
+    require_operands,
+    require_tensor,
+)
 from mydl.ops import elementwise as ops
 from mydl.ops.arithmetic import Pow, Sub
 from mydl.ops.casting import Cast, result_dtype
@@ -263,15 +271,17 @@ def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Numbe
     """
     input = require_tensor(input, "clamp")
     bounds = [bound for bound in (min, max) if bound is not None]
+    for bound in bounds:
+        require_operands(input, bound, "clamp")
     if not bounds:
-        raise ValueError("clamp: wanted at least one of min and max")
+        raise ShapeError("clamp: wanted at least one of min and max")
     if any(isinstance(bound, Variable) for bound in bounds):
         if min is not None:
             low = as_tensor_operand(min, input)
-            input = ops.Where.apply(input < low, low, input)
+            input = ops.Where.apply((input < low) | (low != low), low, input)
         if max is not None:
             high = as_tensor_operand(max, input)
-            input = ops.Where.apply(input > high, high, input)
+            input = ops.Where.apply((input > high) | (high != high), high, input)
         return input
     dtype = result_dtype(input, *bounds)
     if dtype != input.dtype:
@@ -299,7 +309,9 @@ def clamp_max(input: Tensor, max: Tensor | Number) -> Tensor:
     return clamp(input, max=max)
 
 
-def nan_to_num(input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+def nan_to_num(
+    input: Tensor, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
     """input with NaN and the infinities replaced, the infinities by the dtype's largest numbers by default.
 
     >>> import mydl
@@ -313,7 +325,7 @@ def nan_to_num(input: Tensor, nan: float = 0.0, posinf: float | None = None, neg
     array = input.array
     largest = float(limits.max) if posinf is None else posinf
     smallest = float(limits.min) if neginf is None else neginf
-    result = ops.Where.apply(array != array, nan, input)
+    result = ops.Where.apply(array != array, nan or 0.0, input)
     result = ops.Where.apply(array == np.inf, largest, result)
     return ops.Where.apply(array == -np.inf, smallest, result)
 
@@ -328,6 +340,10 @@ def where(condition: Tensor, input: Tensor | Number | None = None, other: Tensor
     condition = require_tensor(condition, "where")
     if input is None and other is None:
         return tuple(tensor_of(index) for index in condition.xp.atleast_1d(condition.array).nonzero())
+    if input is None or other is None:
+        raise TypeError("where: wanted two choices beside the condition, or none")
+    for choice in (input, other):
+        require_operands(condition, choice, "where")
     return ops.Where.apply(condition, input, other)
 
 

@@ -14,6 +14,7 @@ from mydl.autograd.engine import Variable
 from mydl.autograd.modes import mode
 from mydl.autograd.op import tensor_of
 from mydl.backend import device_of, is_array, on_device
+from mydl.errors import ShapeError
 from mydl.functions.arguments import as_tensor_operand, integer_range
 from mydl.ops.indexing import Put, Slice, Take
 
@@ -113,6 +114,8 @@ def get_item(self: Any, key: Any) -> Any:
     >>> mydl.arange(6)[mydl.tensor([0, -1])]
     tensor([0, 5])
     """
+    if key.__class__ is int:  # the way of loops over samples, which is to be quick
+        return Slice.apply(self, key=(key,))
     basic, arrays = read_key(key, self.array)
     if not arrays:
         return Slice.apply(self, key=basic)
@@ -136,5 +139,8 @@ def set_item(self: Any, key: Any, value: Any) -> None:
     if mode.grad and (part.requires_grad or value.requires_grad):
         part._become(Put.apply(part._snapshot(), value, key=arrays))
     else:
-        part.array[arrays] = value.array
+        try:
+            part.array[arrays] = value.array
+        except ValueError as error:
+            raise ShapeError(f"set_item: {error} (a tensor of shape {self.shape})") from None
         part._version[0] += 1

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
-from mydl.autograd.op import describe
-from mydl.functions.arguments import Number, Tensor, axis_of, require_tensor
+from mydl.autograd.op import describe, tensor_of
+from mydl.functions.arguments import Number, Tensor, axis_of, int_of, require_floating, require_tensor
+from mydl.functions.elementwise import where
+from mydl.functions.reduction import norm
+from mydl.functions.repeating import roll
+from mydl.functions.shape import broadcast_tensors, expand, unsqueeze
 from mydl.ops.arithmetic import Mul
 from mydl.ops.linalg import MatMul
 from mydl.ops.shape import Permute, Reshape
 
-__all__ = ["addmm", "addmv", "baddbmm", "bmm", "dot", "inner", "matmul", "mm", "mv", "outer", "tensordot"]
+__all__ = [
+    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "chain_matmul", "contract", "cross", "dist", "dot",
+    "ger", "inner", "kron", "matmul", "matrix_power", "mm", "mv", "outer", "renorm", "tensordot", "vander", "vdot",
+]  # fmt: skip
 
 
 def _matrices(name: str, input: Any, other: Any, ndims: tuple[int, int]) -> tuple[Any, Any]:
@@ -21,9 +29,13 @@ def _matrices(name: str, input: Any, other: Any, ndims: tuple[int, int]) -> tupl
         raise RuntimeError(f"{name}: wanted {ndims[0]} and {ndims[1]} dimensions, got {describe(x)} and {describe(y)}")
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0] or (ndims == (3, 3) and x.shape[0] != y.shape[0]):
         raise RuntimeError(f"{name}: {describe(x)} and {describe(y)} do not fit together")
+    _same_dtype(x, y, name)
+    return x, y
+
+
+def _same_dtype(x: Any, y: Any, name: str) -> None:
     if x.dtype != y.dtype:
         raise RuntimeError(f"{name}: wanted operands of one dtype, got {describe(x)} and {describe(y)}")
-    return x, y
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -118,6 +130,26 @@ def _added(input: Any, product: Any, beta: Number, alpha: Number, name: str) -> 
     return product + (input if beta == 1 else input * beta)
 
 
+def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """beta * input + alpha * the sum over a batch of batch1 @ batch2.
+
+    >>> import mydl
+    >>> addbmm(mydl.ones(1, 1), mydl.ones(3, 1, 2), mydl.ones(3, 2, 1))
+    tensor([[7.]])
+    """
+    return _added(input, MatMul.apply(*_matrices("addbmm", batch1, batch2, (3, 3))).sum(0), beta, alpha, "addbmm")
+
+
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """beta * input + alpha * outer(vec1, vec2).
+
+    >>> import mydl
+    >>> addr(mydl.ones(1, 2), mydl.ones(1), mydl.tensor([1.0, 2.0]))
+    tensor([[2., 3.]])
+    """
+    return _added(input, outer(vec1, vec2), beta, alpha, "addr")
+
+
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """beta * input + alpha * mat1 @ mat2.
 
@@ -156,6 +188,7 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> 
     (2, 5)
     """
     a, b = require_tensor(a, "tensordot"), require_tensor(b, "tensordot")
+    _same_dtype(a, b, "tensordot")
     if isinstance(dims, int):
         if not 0 <= dims <= min(a.ndim, b.ndim):
             raise RuntimeError(f"tensordot: {dims} dims of {describe(a)} and {describe(b)}")
@@ -198,3 +231,127 @@ def contract(
     product = Mul.apply(left, right) if inner_size == 1 else MatMul.apply(left, right)
     shape = [a.shape[i] for i in (*batch_a, *free_a)] + [b.shape[i] for i in free_b]
     return Reshape.apply(product, shape=tuple(shape))
+
+
+def chain_matmul(*matrices: Tensor) -> Tensor:
+    """The product of several matrices, from left to right.
+
+    >>> import mydl
+    >>> chain_matmul(mydl.ones(1, 2), mydl.ones(2, 3), mydl.ones(3, 1))
+    tensor([[6.]])
+    """
+    return functools.reduce(mm, matrices)
+
+
+def matrix_power(input: Tensor, n: int) -> Tensor:
+    """The product of n copies of a square matrix, or of a batch of them, n being 0 or more.
+
+    >>> import mydl
+    >>> matrix_power(mydl.tensor([[1.0, 1.0], [0.0, 1.0]]), 3)
+    tensor([[1., 3.],
+            [0., 1.]])
+    """
+    input = require_tensor(input, "matrix_power")
+    if input.ndim < 2 or input.shape[-1] != input.shape[-2]:
+        raise RuntimeError(f"matrix_power: wanted square matrices, got {describe(input)}")
+    n = int_of(n, "matrix_power: n")
+    if n < 0:
+        raise NotImplementedError("matrix_power: a negative power is not supported; use mydl.linalg.inv first")
+    if n == 0:
+        return expand(tensor_of(input.xp.eye(input.shape[-1], dtype=input.dtype)), input.shape).clone()
+    half = matrix_power(input, n // 2) if n > 1 else input
+    return input if n == 1 else half @ half if n % 2 == 0 else half @ half @ input
+
+
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of input - other.
+
+    >>> import mydl
+    >>> dist(mydl.tensor([3.0, 4.0]), mydl.zeros(2))
+    tensor(5.)
+    """
+    return norm(require_tensor(input, "dist") - require_tensor(other, "dist"), p)
+
+
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
+    """The p-norms of the differences of each row of x1 (…, n, m) from each row of x2 (…, k, m): (…, n, k).
+
+    The differences themselves are computed, whatever `compute_mode` says.
+
+    >>> import mydl
+    >>> cdist(mydl.tensor([[0.0, 0.0], [3.0, 4.0]]), mydl.zeros(1, 2))
+    tensor([[0.],
+            [5.]])
+    """
+    x1, x2 = require_floating(x1, "cdist"), require_floating(x2, "cdist")
+    _same_dtype(x1, x2, "cdist")
+    if p < 0:
+        raise RuntimeError(f"cdist: wanted p of 0 or more, got {p}")
+    if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(f"cdist: wanted (…, n, m) and (…, k, m), got {describe(x1)} and {describe(x2)}")
+    return norm(unsqueeze(x1, -2) - unsqueeze(x2, -3), p, -1)
+
+
+def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
+    """The cross product of vectors of three elements along `dim`, by default the first dimension of that size.
+
+    >>> import mydl
+    >>> cross(mydl.tensor([1, 0, 0]), mydl.tensor([0, 1, 0]))
+    tensor([0, 0, 1])
+    """
+    a, b = broadcast_tensors(require_tensor(input, "cross"), require_tensor(other, "cross"))
+    _same_dtype(a, b, "cross")
+    axis = next((i for i, n in enumerate(a.shape) if n == 3), 0) if dim is None else axis_of(dim, a.ndim, "cross")
+    if a.ndim == 0 or a.shape[axis] != 3:
+        raise RuntimeError(f"cross: wanted three elements along dim {dim}, got {describe(a)}")
+    return roll(a, -1, axis) * roll(b, -2, axis) - roll(a, -2, axis) * roll(b, -1, axis)
+
+
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """The Kronecker product: each element of input times the whole of other, laid out in its place.
+
+    >>> import mydl
+    >>> kron(mydl.tensor([1, 10]), mydl.tensor([1, 2]))
+    tensor([ 1,  2, 10, 20])
+    """
+    a, b = require_tensor(input, "kron"), require_tensor(other, "kron")
+    ndim = max(a.ndim, b.ndim)
+    outer_sizes, inner_sizes = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))
+    spread = Reshape.apply(a, shape=tuple(n for size in outer_sizes for n in (size, 1)))
+    product = spread * Reshape.apply(b, shape=tuple(n for size in inner_sizes for n in (1, size)))
+    return Reshape.apply(product, shape=tuple(m * n for m, n in zip(outer_sizes, inner_sizes)))
+
+
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """(n, N): the powers N - 1 to 0 of each element of a vector, or 0 to N - 1.
+
+    >>> import mydl
+    >>> vander(mydl.tensor([1, 2]), 3)
+    tensor([[1, 1, 1],
+            [4, 2, 1]])
+    """
+    if require_tensor(x, "vander").ndim != 1:
+        raise RuntimeError(f"vander: wanted a vector, got {describe(x)}")
+    powers = x.xp.arange(len(x) if N is None else N)
+    return Reshape.apply(x, shape=(len(x), 1)) ** tensor_of(powers if increasing else powers[::-1].copy())
+
+
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """input with its slices along `dim` scaled down to the p-norm `maxnorm` where that is exceeded.
+
+    >>> import mydl
+    >>> renorm(mydl.tensor([[3.0, 4.0], [0.3, 0.4]]), 2, 0, 1.0)
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
+    input = require_floating(input, "renorm")
+    axis = axis_of(dim, input.ndim, "renorm")
+    if input.ndim < 2 or p <= 0 or maxnorm < 0:
+        raise RuntimeError(
+            f"renorm: wanted 2 or more dimensions, p > 0, maxnorm >= 0, got {describe(input)}, {p}, {maxnorm}"
+        )
+    sizes = norm(input, p, tuple(i for i in range(input.ndim) if i != axis), keepdim=True)
+    return input * where(sizes > maxnorm, maxnorm / (sizes + 1e-7), 1.0)
+
+
+ger, vdot = outer, dot

@@ -5,6 +5,7 @@ Numbers are drawn on the host and then moved, so that a seed gives the same ones
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from mydl.autograd.engine import Variable
 from mydl.autograd.op import describe, tensor_of
 from mydl.backend import Generator, default_generator, get_default_dtype, on_device, to_host
 from mydl.functions.arguments import Tensor, require_floating, require_tensor, shape_of
-from mydl.functions.conversion import as_dtype
+from mydl.functions.conversion import as_dtype, check_memory_format
 
 __all__ = [
-    "bernoulli", "bernoulli_", "exponential_", "multinomial", "normal", "normal_", "rand", "rand_like", "randint",
-    "randint_like", "randn", "randn_like", "random_", "randperm", "uniform_",
+    "bernoulli", "bernoulli_", "exponential_", "get_rng_state", "initial_seed", "log_normal_", "multinomial", "normal",
+    "normal_", "poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random_", "randperm",
+    "seed", "set_rng_state", "uniform_",
 ]  # fmt: skip
 
 
@@ -67,7 +69,7 @@ def rand(
     """
     dtype = _floating(dtype, "rand")
     return _finished(
-        _uniform(_source(generator), shape_of(size, "rand", named, "size"), dtype), dtype, device, requires_grad
+        _uniform(_source(generator), shape_of(size, "rand", named, "size", 0), dtype), dtype, device, requires_grad
     )
 
 
@@ -86,7 +88,7 @@ def randn(
     """
     dtype = _floating(dtype, "randn")
     return _finished(
-        _normal(_source(generator), shape_of(size, "randn", named, "size"), dtype), dtype, device, requires_grad
+        _normal(_source(generator), shape_of(size, "randn", named, "size", 0), dtype), dtype, device, requires_grad
     )
 
 
@@ -105,7 +107,7 @@ def randint(
         raise TypeError("randint: wanted randint(high, size) or randint(low, high, size)")
     if low >= high:
         raise RuntimeError(f"randint: wanted low < high, got {low} and {high}")
-    numbers = _source(generator).integers(low, high, shape_of((size,), "randint"), dtype=np.int64)
+    numbers = _source(generator).integers(low, high, shape_of((size,), "randint", least=0), dtype=np.int64)
     return _finished(numbers, as_dtype(dtype) or np.int64, device, requires_grad)
 
 
@@ -122,27 +124,39 @@ def randperm(
     >>> sorted(randperm(4).tolist())
     [0, 1, 2, 3]
     """
+    if n < 0:
+        raise RuntimeError(f"randperm: wanted 0 or more, got {n}")
     return _finished(_source(generator).permutation(n), as_dtype(dtype) or np.int64, device, requires_grad)
 
 
-def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def rand_like(
+    input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False, memory_format: str | None = None,
+) -> Tensor:  # fmt: skip
     """`rand` of the shape, dtype and device of `input`.
 
     >>> import mydl
     >>> rand_like(mydl.zeros(2)).shape
     (2,)
     """
-    return rand(input.shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+    check_memory_format(memory_format, "rand_like")
+    options: dict[str, Any] = {"dtype": dtype or input.dtype, "device": device or input.device}
+    return rand(input.shape, generator=generator, requires_grad=requires_grad, **options)
 
 
-def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn_like(
+    input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False, memory_format: str | None = None,
+) -> Tensor:  # fmt: skip
     """`randn` of the shape, dtype and device of `input`.
 
     >>> import mydl
     >>> randn_like(mydl.zeros(2)).shape
     (2,)
     """
-    return randn(input.shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+    check_memory_format(memory_format, "randn_like")
+    options: dict[str, Any] = {"dtype": dtype or input.dtype, "device": device or input.device}
+    return randn(input.shape, generator=generator, requires_grad=requires_grad, **options)
 
 
 def randint_like(
@@ -150,6 +164,7 @@ def randint_like(
     low: int,
     high: int | None = None,
     *,
+    generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
@@ -161,8 +176,8 @@ def randint_like(
     (2,)
     """
     low, high = (0, low) if high is None else (low, high)
-    where = device or input.device
-    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
+    options: dict[str, Any] = {"dtype": dtype or input.dtype, "device": device or input.device}
+    return randint(low, high, input.shape, generator=generator, requires_grad=requires_grad, **options)
 
 
 def normal(
@@ -174,13 +189,14 @@ def normal(
     >>> normal(0.0, 1.0, (2, 3)).shape
     (2, 3)
     """
+    if bool((std.array < 0).any() if isinstance(std, Variable) else std < 0):
+        raise RuntimeError(f"normal: wanted deviations of 0 or more, got {describe(std)}")
     if size is not None:
-        return randn(size, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad) * std + mean
+        draws = randn(size, generator=generator, dtype=dtype, device=device) * std + mean
+        return draws.requires_grad_(requires_grad)
     shaped = [value for value in (mean, std) if isinstance(value, Variable)]
     if not shaped:
         raise TypeError("normal: wanted a tensor as mean or std, or size")
-    if isinstance(std, Variable) and bool((std.array < 0).any()):
-        raise RuntimeError("normal: wanted deviations of 0 or more")
     shape = np.broadcast_shapes(*(value.shape for value in shaped))
     like = shaped[0]
     draws = _normal(_source(generator), shape, like.dtype)
@@ -202,7 +218,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
 def _coins(chance: Any, shape: tuple, dtype: Any, generator: Generator | None) -> np.ndarray:
     if bool(((chance < 0) | (chance > 1)).any()):
         raise RuntimeError("bernoulli: wanted probabilities from 0 to 1")
-    return (_source(generator).random(shape) < chance).astype(dtype)
+    return np.asarray(_source(generator).random(shape) < chance, dtype=dtype)
 
 
 def multinomial(
@@ -272,13 +288,80 @@ def bernoulli_(self: Tensor, p: Tensor | float = 0.5, *, generator: Generator | 
 
 def exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Fill with exponential numbers of rate lambd; returns the tensor itself."""
+    if not lambd > 0:
+        raise RuntimeError(f"exponential_: wanted a rate above 0, got {lambd}")
     dtype = _floating(self.dtype, "exponential_")
     return _filled(self, (_source(generator).standard_exponential(self.shape) / lambd).astype(dtype))
 
 
-def random_(self: Tensor, from_: int = 0, to: int | None = None, *, generator: Generator | None = None) -> Tensor:
+def random_(
+    self: Tensor, from_: int | None = None, to: int | None = None, *, generator: Generator | None = None
+) -> Tensor:
     """Fill with whole numbers: random_(to) from [0, to), random_(from, to); returns the tensor itself."""
     if to is None:
         digits = np.finfo(self.dtype).nmant + 1 if self.dtype.kind == "f" else 8 * self.dtype.itemsize - 1
-        from_, to = 0, from_ or 2 ** min(digits, 62)
-    return _filled(self, _source(generator).integers(from_, to, self.shape).astype(self.dtype))
+        from_, to = 0, 2 ** min(digits, 62) if from_ is None else from_
+    low = from_ or 0
+    if low >= to:
+        raise RuntimeError(f"random_: wanted from < to, got {low} and {to}")
+    return _filled(self, _source(generator).integers(low, to, self.shape).astype(self.dtype))
+
+
+def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Generator | None = None) -> Tensor:
+    """Fill with numbers whose logarithms are normal; returns the tensor itself."""
+    dtype = _floating(self.dtype, "log_normal_")
+    if std <= 0:
+        raise RuntimeError(f"log_normal_: wanted a deviation above 0, got {std}")
+    return _filled(self, np.exp(_normal(_source(generator), self.shape, np.float64) * std + mean).astype(dtype))
+
+
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Whole numbers of Poisson distributions whose rates are the elements of `input`.
+
+    >>> import mydl
+    >>> poisson(mydl.zeros(2))
+    tensor([0., 0.])
+    """
+    rates = to_host(require_floating(input, "poisson").array)
+    if (rates < 0).any():
+        raise RuntimeError("poisson: wanted rates of 0 or more")
+    return tensor_of(on_device(_source(generator).poisson(rates).astype(input.dtype), input.device))
+
+
+def initial_seed() -> int:
+    """The seed of the default generator.
+
+    >>> import mydl
+    >>> _ = mydl.manual_seed(3)
+    >>> initial_seed()
+    3
+    """
+    return default_generator.initial_seed()
+
+
+def seed() -> int:
+    """Seed the default generator with a number that the operating system draws; returns it.
+
+    >>> seed() == initial_seed()
+    True
+    """
+    return default_generator.manual_seed(secrets.randbits(63)).initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """The state of the default generator as a tensor of two numbers, its seed and how many draws it has made.
+
+    >>> state = get_rng_state()
+    >>> first = rand(2)
+    >>> set_rng_state(state)
+    >>> bool((rand(2) == first).all())
+    True
+    """
+    number, draws = default_generator.get_state()
+    return tensor_of(np.array([(number + 2**63) % 2**64 - 2**63, draws], np.int64))
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Go back to a state that `get_rng_state` gave; see there."""
+    number, draws = to_host(new_state.array).tolist()
+    default_generator.set_state((number, draws))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mydl.autograd.engine import Variable
-from mydl.autograd.op import tensor_of
+from mydl.autograd.op import describe, tensor_of
+from mydl.errors import RangeError
 from mydl.functions.arguments import Tensor, axes_of, axis_of, require_floating, require_numbers, require_tensor
 from mydl.functions.arithmetic import maximum, minimum
 from mydl.ops import reduction as ops
 from mydl.ops.casting import Cast
-from mydl.ops.elementwise import Abs, Where
+from mydl.ops.elementwise import Where
 
 __all__ = [
     "ValuesAndIndices", "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "logsumexp",
@@ -63,7 +65,7 @@ def sum(
     tensor([3., 7.])
     """
     input = accumulable(require_tensor(input, "sum"), dtype)
-    axes = axes_of(axis if dim is None else dim, input.ndim, "sum")
+    axes = axes_of(axis if dim is None else dim, input.ndim, "sum", keepdim)
     return ops.Sum.apply(input, axis=axes, keepdims=keepdim or keepdims)
 
 
@@ -98,7 +100,7 @@ def mean(
     input = _in_dtype(require_tensor(input, "mean"), dtype)
     if input.dtype.kind not in "fc":
         raise RuntimeError(f"mean: wanted a floating tensor, got {input.dtype}; use .float() first or pass dtype=")
-    axes = axes_of(axis if dim is None else dim, input.ndim, "mean")
+    axes = axes_of(axis if dim is None else dim, input.ndim, "mean", keepdim)
     return ops.Mean.apply(input, axis=axes, keepdims=keepdim or keepdims)
 
 
@@ -130,7 +132,9 @@ def prod(
     """
     input = accumulable(require_tensor(input, "prod"), dtype)
     dim = axis if dim is None else dim
-    along = None if dim is None else axis_of(dim, input.ndim, "prod")
+    if dim is None and keepdim:
+        raise TypeError("prod: keepdim=True wants a dim")
+    along = None if dim is None else axis_of(dim, input.ndim, "prod", keepdim)
     along = None if input.ndim == 0 else along
     return ops.Prod.apply(input, axis=along, keepdims=keepdim)
 
@@ -139,6 +143,7 @@ def var(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: float | None = None,
     axis: Dim = None,
+    keepdims: bool = False,
 ) -> Tensor:  # fmt: skip
     """The variance, divided by n - correction; correction is 1 by default, 0 with unbiased=False.
 
@@ -149,9 +154,14 @@ def var(
     input = require_floating(input, "var")
     if isinstance(dim, bool):  # var(x, unbiased)
         dim, unbiased = None, dim
+    if unbiased is not None and not isinstance(unbiased, bool):
+        raise TypeError(f"var: wanted True or False as unbiased, got {describe(unbiased)}; dims go in a tuple")
+    if isinstance(correction, Variable):
+        correction = correction.item()
     if correction is None:
         correction = 0 if unbiased is False else 1
-    axes = axes_of(axis if dim is None else dim, input.ndim, "var")
+    keepdim = keepdim or keepdims
+    axes = axes_of(axis if dim is None else dim, input.ndim, "var", keepdim)
     return ops.Var.apply(input, axis=axes, correction=correction, keepdims=keepdim)
 
 
@@ -159,6 +169,7 @@ def std(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: float | None = None,
     axis: Dim = None,
+    keepdims: bool = False,
 ) -> Tensor:  # fmt: skip
     """The standard deviation, the square root of `var`; its gradient is taken as 0 where it is 0.
 
@@ -166,7 +177,8 @@ def std(
     >>> std(mydl.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    return _root(var(require_floating(input, "std"), dim, unbiased, keepdim, correction=correction, axis=axis), 0.5)
+    input, keepdim = require_floating(input, "std"), keepdim or keepdims
+    return _root(var(input, dim, unbiased, keepdim, correction=correction, axis=axis), 0.5)
 
 
 def var_mean(
@@ -224,25 +236,21 @@ def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, 
     input = _in_dtype(require_floating(input, "norm"), dtype)
     if p == "nuc":
         raise NotImplementedError("norm: p='nuc', the sum of singular values, is not supported")
+    if isinstance(p, (str, Variable)) and p != "fro":
+        raise RuntimeError(f"norm: wanted a number or 'fro' as p, got {describe(p)}")
     p = 2.0 if p is None or p == "fro" else float(p)
-    if p == np.inf:
-        return amax(Abs.apply(input), () if dim is None else dim, keepdim)
-    if p == -np.inf:
-        return amin(Abs.apply(input), () if dim is None else dim, keepdim)
+    axis = axes_of(dim, input.ndim, "norm", keepdim)
     if p == 0:
-        return sum(Where.apply(input.array != 0, 1.0, input * 0), dim, keepdim)
-    if p == 1:
-        return sum(Abs.apply(input), dim, keepdim)
-    narrow = input.dtype == np.float16  # squares leave float16's range soon
-    wide = _in_dtype(input, np.float32) if narrow else input
-    powers = wide * wide if p == 2 else _root(Abs.apply(wide), p)
-    return _in_dtype(_root(sum(powers, dim, keepdim), 1 / p), input.dtype)
+        return tensor_of(input.xp.asarray((input.array != 0).sum(axis=axis, keepdims=keepdim), dtype=input.dtype))
+    if np.isinf(p):
+        _needs_elements(input, axis, "norm")
+    return ops.Norm.apply(input, p=p, axis=axis, keepdims=keepdim)
 
 
 def _needs_elements(input: Any, axes: Any, name: str) -> None:
     sizes = input.shape if axes is None else [input.shape[a] for a in (axes if isinstance(axes, tuple) else (axes,))]
     if 0 in sizes:
-        raise IndexError(f"{name}: wanted at least one element to choose from, got shape {input.shape}")
+        raise RangeError(f"{name}: wanted at least one element to choose from, got shape {input.shape}")
 
 
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
@@ -253,7 +261,7 @@ def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     tensor([5., 4.])
     """
     input = require_tensor(input, "amax")
-    axes = axes_of(dim, input.ndim, "amax")
+    axes = axes_of(dim, input.ndim, "amax", keepdim)
     _needs_elements(input, axes, "amax")
     return ops.Extremum.apply(input, largest=True, axis=axes, keepdims=keepdim)
 
@@ -266,7 +274,7 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     tensor([1., 3.])
     """
     input = require_tensor(input, "amin")
-    axes = axes_of(dim, input.ndim, "amin")
+    axes = axes_of(dim, input.ndim, "amin", keepdim)
     _needs_elements(input, axes, "amin")
     return ops.Extremum.apply(input, largest=False, axis=axes, keepdims=keepdim)
 
@@ -287,38 +295,44 @@ def _extreme(input: Any, dim: Any, keepdim: bool, largest: bool, name: str) -> A
     if isinstance(dim, Variable):
         return (maximum if largest else minimum)(input, dim)
     if dim is None:
+        if keepdim:
+            raise TypeError(f"{name}: keepdim=True wants a dim")
         if input.numel() == 0:
             raise RuntimeError(f"{name}: wanted at least one element, got shape {input.shape}")
-        return ops.Extremum.apply(input, largest=largest)
-    axis = axis_of(dim, input.ndim, name)
+        return ops.Picked.apply(input, value=(input.array.max if largest else input.array.min)())
+    axis = axis_of(dim, input.ndim, name, keepdim)
     if input.ndim:
         _needs_elements(input, axis, name)
     return ValuesAndIndices(*ops.ArgReduce.apply(input, largest=largest, axis=axis, keepdims=keepdim))
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: int | None = None) -> Any:
+def max(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: int | None = None, keepdims: bool = False
+) -> Any:
     """The largest element; with `dim`, (values, indices) along it; with a tensor as `dim`, `maximum` of the two.
 
     >>> import mydl
     >>> max(mydl.tensor([[1.0, 5.0], [3.0, 4.0]]), dim=1).indices
     tensor([1, 1])
     """
-    return _extreme(input, axis if dim is None else dim, keepdim, True, "max")
+    return _extreme(input, axis if dim is None else dim, keepdim or keepdims, True, "max")
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: int | None = None) -> Any:
+def min(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: int | None = None, keepdims: bool = False
+) -> Any:
     """The smallest element; with `dim`, (values, indices) along it; with a tensor as `dim`, `minimum` of the two.
 
     >>> import mydl
     >>> min(mydl.tensor([[1.0, 5.0], [3.0, 4.0]]), dim=1).values
     tensor([1., 3.])
     """
-    return _extreme(input, axis if dim is None else dim, keepdim, False, "min")
+    return _extreme(input, axis if dim is None else dim, keepdim or keepdims, False, "min")
 
 
 def _arg_extreme(input: Any, dim: Any, keepdim: bool, largest: bool, name: str) -> Any:
     input = require_numbers(input, name)
-    axis = None if dim is None else axis_of(dim, input.ndim, name)
+    axis = None if dim is None else axis_of(dim, input.ndim, name, keepdim)
     axis = axis if input.ndim else None
     _needs_elements(input, axis, name)
     array = input.array
@@ -326,24 +340,28 @@ def _arg_extreme(input: Any, dim: Any, keepdim: bool, largest: bool, name: str) 
     return tensor_of(input.xp.asarray(index, dtype=np.int64))
 
 
-def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None) -> Tensor:
+def argmax(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None, keepdims: bool = False
+) -> Tensor:
     """The position of the (first) largest element: in the flattened tensor, or along `dim`. int64.
 
     >>> import mydl
     >>> argmax(mydl.tensor([1.0, 5.0, 3.0]))
     tensor(1)
     """
-    return _arg_extreme(input, axis if dim is None else dim, keepdim, True, "argmax")
+    return _arg_extreme(input, axis if dim is None else dim, keepdim or keepdims, True, "argmax")
 
 
-def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None) -> Tensor:
+def argmin(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None, keepdims: bool = False
+) -> Tensor:
     """The position of the (first) smallest element: in the flattened tensor, or along `dim`. int64.
 
     >>> import mydl
     >>> argmin(mydl.tensor([1.0, 5.0, 3.0]))
     tensor(0)
     """
-    return _arg_extreme(input, axis if dim is None else dim, keepdim, False, "argmin")
+    return _arg_extreme(input, axis if dim is None else dim, keepdim or keepdims, False, "argmin")
 
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
@@ -353,38 +371,42 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     >>> logsumexp(mydl.tensor([0.0, 0.0]), 0)
     tensor(0.6931)
     """
+    if dim is None:
+        raise TypeError("logsumexp: wanted dim, an int or a tuple of ints")
     input = require_tensor(input, "logsumexp")
-    return ops.LogSumExp.apply(input, axis=axes_of(dim, input.ndim, "logsumexp"), keepdims=keepdim)
+    return ops.LogSumExp.apply(input, axis=axes_of(dim, input.ndim, "logsumexp", keepdim), keepdims=keepdim)
 
 
 def _truth(input: Any, dim: Any, keepdim: bool, name: str) -> Any:
     input = require_tensor(input, name)
-    axes = axes_of(dim, input.ndim, name)
+    axes = axes_of(dim, input.ndim, name, keepdim)
+    if isinstance(dim, Sequence) and not dim:  # over no dimensions: the truth of each element
+        return tensor_of(input.array.astype(bool).astype(np.uint8 if input.dtype == np.uint8 else bool))
     result = input.xp.asarray(getattr(input.xp, name)(input.array, axis=axes, keepdims=keepdim))
     return tensor_of(result.astype(np.uint8) if input.dtype == np.uint8 else result)
 
 
-def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+def all(input: Tensor, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None) -> Tensor:
     """Whether every element is nonzero.
 
     >>> import mydl
     >>> all(mydl.tensor([[True, False], [True, True]]), dim=1)
     tensor([False,  True])
     """
-    return _truth(input, dim, keepdim, "all")
+    return _truth(input, axis if dim is None else dim, keepdim, "all")
 
 
-def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+def any(input: Tensor, dim: Dim = None, keepdim: bool = False, *, axis: Dim = None) -> Tensor:
     """Whether some element is nonzero.
 
     >>> import mydl
     >>> any(mydl.tensor([[True, False], [False, False]]), dim=1)
     tensor([ True, False])
     """
-    return _truth(input, dim, keepdim, "any")
+    return _truth(input, axis if dim is None else dim, keepdim, "any")
 
 
-def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
+def count_nonzero(input: Tensor, dim: Dim = None, *dims: int) -> Tensor:
     """How many elements are not 0.
 
     >>> import mydl
@@ -392,5 +414,5 @@ def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
     tensor(2)
     """
     input = require_tensor(input, "count_nonzero")
-    axes = axes_of(dim, input.ndim, "count_nonzero")
+    axes = axes_of((dim, *dims) if dims else dim, input.ndim, "count_nonzero")
     return tensor_of((input.array != 0).sum(axis=axes, dtype=np.int64))

@@ -9,12 +9,12 @@ import numpy as np
 
 from mydl.autograd.engine import Variable
 from mydl.backend import to_host
-from mydl.functions.arguments import Tensor, axis_of, require_tensor, shape_of
+from mydl.functions.arguments import Tensor, axis_of, int_of, require_tensor, shape_of
 from mydl.functions.shape import reshape, transpose
 from mydl.ops.indexing import Take
 from mydl.ops.shape import Expand, Flip, Reshape, Roll
 
-__all__ = ["flip", "fliplr", "flipud", "meshgrid", "repeat", "repeat_interleave", "roll", "rot90", "tile"]
+__all__ = ["flip", "fliplr", "flipud", "repeat", "repeat_interleave", "roll", "rot90", "tile"]
 
 
 def repeat(input: Tensor, *repeats: Any, **named: Any) -> Tensor:
@@ -66,7 +66,7 @@ def repeat_interleave(
     axis = axis_of(dim, input.ndim, "repeat_interleave")
     counts = to_host(repeats.array) if isinstance(repeats, Variable) else np.asarray(repeats)
     length = input.shape[axis] if input.ndim else 1
-    if counts.size not in (1, length) or (counts < 0).any():
+    if counts.dtype.kind not in "iu" or counts.size not in (1, length) or (counts < 0).any():
         raise RuntimeError(f"repeat_interleave: wanted one count of 0 or more, or {length}, got {counts.tolist()}")
     index = np.repeat(np.arange(length), counts.reshape(-1) if counts.size > 1 else counts.item())
     if output_size is not None and len(index) != output_size:
@@ -140,33 +140,14 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
             [1, 3]])
     """
     input = require_tensor(input, "rot90")
+    if input.ndim < 2 or len(dims) != 2:
+        raise RuntimeError(f"rot90: wanted 2 dims of 2 or more dimensions, got {dims} and shape {input.shape}")
     a, b = (axis_of(d, input.ndim, "rot90") for d in dims)
     if a == b:
         raise RuntimeError(f"rot90: wanted two different dims, got {tuple(dims)}")
-    turns = k % 4
+    turns = int_of(k, "rot90: k") % 4
     if turns == 0:
         return input.clone()
     if turns == 2:
         return flip(input, a, b)
     return transpose(flip(input, b), a, b) if turns == 1 else flip(transpose(input, a, b), b)
-
-
-def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
-    """The coordinates of a grid: vectors expanded to their sizes ("ij"), or to these with the first two swapped ("xy").
-
-    >>> import mydl
-    >>> meshgrid(mydl.arange(2), mydl.arange(3))[0]
-    tensor([[0, 0, 0],
-            [1, 1, 1]])
-    """
-    vectors = tuple(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
-    if indexing not in ("ij", "xy"):
-        raise RuntimeError(f"meshgrid: wanted indexing 'ij' or 'xy', got {indexing!r}")
-    if any(v.ndim > 1 for v in vectors):
-        raise RuntimeError(f"meshgrid: wanted vectors, got shapes {[v.shape for v in vectors]}")
-    shape = tuple(v.numel() for v in vectors)
-    grids = tuple(
-        Expand.apply(reshape(v, [-1 if j == i else 1 for j in range(len(vectors))]), shape=shape)
-        for i, v in enumerate(vectors)
-    )
-    return grids if indexing == "ij" or len(grids) < 2 else tuple(transpose(g, 0, 1) for g in grids)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import describe, tensor_of
-from mydl.functions.arguments import Number, Tensor, as_tensor_operand, axis_of, integer_range, require_tensor
+from mydl.backend import array_module
+from mydl.errors import RangeError
+from mydl.functions.arguments import Number, Tensor, as_tensor_operand, axis_of, integer_range, require_tensor, shape_of
+from mydl.functions.conversion import filling
+from mydl.functions.indexing import read_key
 from mydl.functions.shape import broadcast_tensors
 from mydl.ops.arithmetic import Add, Mul
 from mydl.ops.elementwise import Where
-from mydl.ops.indexing import Gather, PlaceAt, Put, Scatter, ScatterPut, Take
+from mydl.ops.indexing import Gather, PlaceAt, Put, Scatter, ScatterPut, Slice, Take, along
 from mydl.ops.shape import Expand, Reshape
 
 __all__ = [
-    "argwhere", "gather", "index_add", "index_copy", "index_fill", "index_select", "masked_fill", "masked_scatter",
-    "masked_select", "nonzero", "scatter", "scatter_add", "take", "take_along_dim",
+    "argwhere", "gather", "index_add", "index_copy", "index_fill", "index_put", "index_select", "masked_fill",
+    "masked_scatter", "masked_select", "nonzero", "put", "scatter", "scatter_add", "scatter_reduce", "take",
+    "take_along_dim", "unravel_index",
 ]  # fmt: skip
 
 
@@ -34,7 +40,7 @@ def _index_array(index: Any, input: Any, dim: int, name: str) -> tuple[Any, int]
         low, high = integer_range(index)
         if low < 0 or high >= size:
             wrong = low if low < 0 else high
-            raise IndexError(f"{name}: index {wrong} is out of range for dim {dim} of size {size}, shape {input.shape}")
+            raise RangeError(f"{name}: index {wrong} is out of range for dim {dim} of size {size}, shape {input.shape}")
     return index.array, axis
 
 
@@ -65,7 +71,10 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     array, axis = _index_array(index, input, dim, "gather")
     if array.size == 0:
         return Take.apply(Reshape.apply(input, shape=(-1,)), key=(array,))
-    return Gather.apply(input, index=_aligned(array, input, axis, "gather"), axis=axis)
+    array = _aligned(array, input, axis, "gather")
+    if array.ndim == 0 and input.ndim == 1:
+        return Slice.apply(input, key=(int(array),))
+    return Gather.apply(input, index=array, axis=axis)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -104,7 +113,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
         raise RuntimeError(f"take: wanted an index of int64, got {describe(index)}")
     low, high = integer_range(index) if array.size else (0, -1)
     if low < -flat.numel() or high >= flat.numel():
-        raise IndexError(f"take: an index is out of range for {flat.numel()} elements")
+        raise RangeError(f"take: an index is out of range for {flat.numel()} elements")
     return Take.apply(flat, key=(array,))
 
 
@@ -120,6 +129,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     array, axis = _index_array(index, input, dim, "index_select")
     _vector(array, "index_select")
     if input.ndim == 0:
+        if array.size > 1:
+            raise RuntimeError(f"index_select: wanted one index for a tensor of no dimensions, got {array.size}")
         return input.clone()
     return Take.apply(input, key=(slice(None),) * axis + (array.reshape(-1),))
 
@@ -127,6 +138,11 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 def _vector(index: Any, name: str) -> None:
     if index.ndim > 1:
         raise IndexError(f"{name}: wanted a vector of indices, got shape {index.shape}")
+
+
+def _vector_of(x: Any) -> Any:
+    """A tensor of zero dimensions as a vector of one element."""
+    return Reshape.apply(x, shape=(1,)) if x.ndim == 0 else x
 
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Number = 1) -> Tensor:
@@ -139,6 +155,8 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     input, source = require_tensor(input, "index_add"), require_tensor(source, "index_add")
     array, axis = _index_array(index, input, dim, "index_add")
     _vector(array, "index_add")
+    if input.ndim == 0 and source.ndim == 0:
+        return Reshape.apply(index_add(_vector_of(input), 0, index, _vector_of(source), alpha=alpha), shape=())
     if source.dtype != input.dtype:
         raise RuntimeError(f"index_add: wanted a source of {input.dtype}, got {source.dtype}")
     wanted = (*input.shape[:axis], array.size, *input.shape[axis + 1 :])
@@ -158,9 +176,12 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     """
     input, source = require_tensor(input, "index_copy"), require_tensor(source, "index_copy")
     array, axis = _index_array(index, input, dim, "index_copy")
+    _vector(array, "index_copy")
+    if input.ndim == 0:
+        return Reshape.apply(index_copy(_vector_of(input), 0, index, _vector_of(source)), shape=())
     wanted = (*input.shape[:axis], array.size, *input.shape[axis + 1 :])
     if source.shape != wanted or source.dtype != input.dtype:
-        raise RuntimeError(f"index_copy: wanted a source of {wanted} {input.dtype}, got {describe(source)}")
+        raise RangeError(f"index_copy: wanted a source of {wanted} {input.dtype}, got {describe(source)}")
     return Put.apply(input, source, key=(slice(None),) * axis + (array.reshape(-1),))
 
 
@@ -173,8 +194,15 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -
     """
     input = require_tensor(input, "index_fill")
     array, axis = _index_array(index, input, dim, "index_fill")
-    filling = as_tensor_operand(value, input).to(input.dtype)
-    return Put.apply(input, filling, key=(slice(None),) * axis + (array.reshape(-1),))
+    _vector(array, "index_fill")
+    if input.ndim == 0:
+        return Reshape.apply(index_fill(_vector_of(input), 0, index, value), shape=())
+    value = (
+        value if isinstance(value, Variable) else tensor_of(input.xp.asarray(filling(value, input.dtype, "index_fill")))
+    )
+    if value.ndim:
+        raise RuntimeError(f"index_fill: wanted a number or a 0-d tensor as value, got shape {value.shape}")
+    return Put.apply(input, value.to(input.dtype), key=(slice(None),) * axis + (array.reshape(-1),))
 
 
 def scatter(
@@ -248,10 +276,14 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     tensor([-1.,  0.])
     """
     input, mask = require_tensor(input, "masked_fill"), _mask(mask, "masked_fill")
-    filling = as_tensor_operand(value, input)
-    if filling.ndim:
-        raise RuntimeError(f"masked_fill: wanted a number or a 0-d tensor as value, got shape {filling.shape}")
-    return Where.apply(mask, filling.to(input.dtype), input)
+    value = (
+        value
+        if isinstance(value, Variable)
+        else tensor_of(input.xp.asarray(filling(value, input.dtype, "masked_fill")))
+    )
+    if value.ndim:
+        raise RuntimeError(f"masked_fill: wanted a number or a 0-d tensor as value, got shape {value.shape}")
+    return Where.apply(mask, value.to(input.dtype), input)
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
@@ -308,3 +340,102 @@ def argwhere(input: Tensor) -> Tensor:
     (1, 1)
     """
     return nonzero(input)
+
+
+def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
+    """input with `values` at input[indices], or added there, repeated places adding up.
+
+    >>> import mydl
+    >>> index_put(mydl.zeros(3), [mydl.tensor([0, 0])], mydl.tensor([1.0, 2.0]), accumulate=True)
+    tensor([3., 0., 0.])
+    """
+    input, values = require_tensor(input, "index_put"), require_tensor(values, "index_put")
+    if values.dtype != input.dtype:
+        raise RuntimeError(f"index_put: wanted values of {input.dtype}, got {describe(values)}")
+    _, key = read_key(tuple(indices), input.array)
+    if not accumulate:
+        return Put.apply(input, values, key=key)
+    wide = Expand.apply(values, shape=input.array[key].shape)
+    return Add.apply(input, PlaceAt.apply(wide, key=key, shape=input.shape))
+
+
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """input with the elements of `source` at `index` of the flattened tensor, or added there.
+
+    >>> import mydl
+    >>> put(mydl.zeros(2, 2), mydl.tensor([1, 2]), mydl.tensor([5.0, 6.0]))
+    tensor([[0., 5.],
+            [6., 0.]])
+    """
+    flat, places, values = (Reshape.apply(require_tensor(x, "put"), shape=(-1,)) for x in (input, index, source))
+    if len(places) != len(values):
+        raise RangeError(f"put: wanted as many elements as indices, got {describe(source)} for {describe(index)}")
+    return Reshape.apply(index_put(flat, (places,), values, accumulate), shape=input.shape)
+
+
+def _extreme_at(best: Any, key: Any, values: Any, name: str) -> Any:
+    """`best` with the maximum or minimum of it and `values` at `key`, in a dtype that a GPU has atomic operations for."""
+    xp, dtype = array_module(best), best.dtype
+    if xp is np or dtype in (np.float32, np.float64):
+        getattr(xp, name).at(best, key, values)
+        return best
+    if dtype.kind == "f":
+        return _extreme_at(best.astype(np.float32), key, values.astype(np.float32), name).astype(dtype)
+    sign = np.uint64(1 << 63)  # turned over, it puts the negative numbers below the others
+    best, values = (array.astype(np.int64).view(np.uint64) ^ sign for array in (best, values))
+    getattr(xp, name).at(best, key, values)
+    return (best ^ sign).view(np.int64).astype(dtype)
+
+
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """input with src[i][j][k] taken in at [index[i][j][k]][j][k] for dim 0, and so on.
+
+    `reduce` is "sum", "mean", "amax" or "amin"; the input's own elements count where nothing is taken in, and
+    elsewhere with `include_self`. Those that share an extreme share its gradient.
+
+    >>> import mydl
+    >>> scatter_reduce(mydl.zeros(2), 0, mydl.tensor([0, 0]), mydl.tensor([3.0, 5.0]), "mean", include_self=False)
+    tensor([4., 0.])
+    """
+    if reduce not in ("sum", "mean", "amax", "amin"):
+        raise NotImplementedError(f"scatter_reduce: reduce={reduce!r} is not supported; sum, mean, amax and amin are")
+    input, src = require_tensor(input, "scatter_reduce"), require_tensor(src, "scatter_reduce")
+    ones = tensor_of(src.xp.ones_like(src.array))
+    counts = scatter_add(tensor_of(input.xp.zeros_like(input.array)), dim, index, ones)
+    own = (counts == 0).to(input.dtype) if not include_self else tensor_of(input.xp.ones_like(input.array))
+    counts = counts + own
+    if reduce in ("sum", "mean"):
+        total = scatter_add(Where.apply(own.bool(), input, 0), dim, index, src)
+        if reduce == "sum":
+            return total
+        return total / counts if input.dtype.kind == "f" else total // counts
+    array, axis = index.array, axis_of(dim, input.ndim, "scatter_reduce")
+    key, part = along(input.xp, array, axis), tuple(slice(0, n) for n in array.shape)
+    limit = -np.inf if reduce == "amax" else np.inf
+    if input.dtype.kind == "b":
+        limit = reduce == "amin"
+    elif input.dtype.kind != "f":
+        limit = getattr(np.iinfo(input.dtype), "min" if reduce == "amax" else "max")
+    best = input.xp.where(own.array != 0, input.array, input.dtype.type(limit))
+    best = _extreme_at(best, key, src.array[part], "maximum" if reduce == "amax" else "minimum")
+    if input.dtype.kind != "f":
+        return tensor_of(best)
+    # best as the mean of the elements that are equal to it, so that they share the gradient
+    chosen = src[part] * tensor_of((src.array[part] == best[key]).astype(input.dtype))
+    mine = ((input.array == best) & (own.array != 0)).astype(input.dtype)
+    hits = scatter_add(tensor_of(mine), dim, index, tensor_of((src.array[part] == best[key]).astype(input.dtype)))
+    return scatter_add(input * tensor_of(mine), dim, index, chosen) / hits
+
+
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """The place along each dimension of the elements that `indices` name in a flattened tensor of that shape.
+
+    >>> import mydl
+    >>> unravel_index(mydl.tensor([0, 5]), (2, 3))
+    (tensor([0, 1]), tensor([0, 2]))
+    """
+    indices = require_tensor(indices, "unravel_index")
+    sizes = shape_of((shape,), "unravel_index")
+    return tuple(tensor_of(i) for i in indices.xp.unravel_index(indices.array, sizes))

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from mydl.functions.arguments import Tensor, axis_of, require_tensor, shape_of
+from mydl.functions.arguments import Size, Tensor, axis_of, int_of, require_tensor, shape_of
 from mydl.ops import shape as ops
-from mydl.ops.indexing import Slice
+from mydl.ops.indexing import Slice, Take
 
 __all__ = [
-    "broadcast_tensors", "broadcast_to", "expand", "expand_as", "flatten", "moveaxis", "movedim", "narrow",
-    "permute", "ravel", "reshape", "reshape_as", "select", "squeeze", "swapaxes", "swapdims", "t", "transpose",
-    "unflatten", "unsqueeze", "view", "view_as",
+    "adjoint", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "expand", "expand_as", "flatten", "meshgrid",
+    "moveaxis", "movedim", "narrow", "permute", "ravel", "reshape", "reshape_as", "select", "squeeze", "swapaxes",
+    "swapdims", "t", "transpose", "unflatten", "unfold", "unsqueeze", "view", "view_as",
 ]  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return ops.Permute.apply(input, axes=tuple(axes))
 
 
-def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
+def squeeze(input: Tensor, dim: int | Sequence[int] | None = None, *, axis: int | None = None) -> Tensor:
     """Without its dimensions of size 1, or without those of `dim` that have size 1.
 
     >>> import mydl
@@ -100,6 +100,7 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     ((2, 3), (2, 3, 1))
     """
     input = require_tensor(input, "squeeze")
+    dim = axis if dim is None else dim
     if dim is None:
         axes = set(range(input.ndim))
     else:
@@ -107,7 +108,7 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     return ops.Reshape.apply(input, shape=tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in axes))
 
 
-def unsqueeze(input: Tensor, dim: int) -> Tensor:
+def unsqueeze(input: Tensor, dim: int | None = None, *, axis: int | None = None) -> Tensor:
     """With a new dimension of size 1 at `dim`.
 
     >>> import mydl
@@ -115,7 +116,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     (2, 3, 1)
     """
     input = require_tensor(input, "unsqueeze")
-    axis = axis_of(dim, input.ndim + 1, "unsqueeze")
+    axis = axis_of(axis if dim is None else dim, input.ndim + 1, "unsqueeze")
     return ops.Reshape.apply(input, shape=(*input.shape[:axis], 1, *input.shape[axis:]))
 
 
@@ -266,6 +267,18 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     return expand(input, size)
 
 
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The common shape of several shapes.
+
+    >>> broadcast_shapes((2, 1), (3,))
+    (2, 3)
+    """
+    try:
+        return Size(np.broadcast_shapes(*shapes))
+    except ValueError:
+        raise RuntimeError(f"broadcast_shapes: shapes {list(shapes)} do not fit together") from None
+
+
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Tensors expanded to their common shape.
 
@@ -273,11 +286,31 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     >>> [x.shape for x in broadcast_tensors(mydl.zeros(2, 1), mydl.zeros(3))]
     [(2, 3), (2, 3)]
     """
-    try:
-        shape = np.broadcast_shapes(*(x.shape for x in tensors))
-    except ValueError:
-        raise RuntimeError(f"broadcast_tensors: shapes {[x.shape for x in tensors]} do not fit together") from None
+    shape = broadcast_shapes(*(require_tensor(x, "broadcast_tensors").shape for x in tensors))
     return tuple(expand(x, shape) for x in tensors)
+
+
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """The coordinates of a grid: vectors expanded to their sizes ("ij"), or to these with the first two swapped ("xy").
+
+    >>> import mydl
+    >>> meshgrid(mydl.arange(2), mydl.arange(3))[0]
+    tensor([[0, 0, 0],
+            [1, 1, 1]])
+    """
+    vectors = tuple(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(f"meshgrid: wanted indexing 'ij' or 'xy', got {indexing!r}")
+    if any(v.ndim > 1 for v in vectors):
+        raise RuntimeError(f"meshgrid: wanted vectors, got shapes {[v.shape for v in vectors]}")
+    if len({require_tensor(v, "meshgrid").dtype for v in vectors}) > 1:
+        raise RuntimeError(f"meshgrid: wanted tensors of one dtype, got {[str(v.dtype) for v in vectors]}")
+    shape = tuple(v.numel() for v in vectors)
+    grids = tuple(
+        ops.Expand.apply(reshape(v, [-1 if j == i else 1 for j in range(len(vectors))]), shape=shape)
+        for i, v in enumerate(vectors)
+    )
+    return grids if indexing == "ij" or len(grids) < 2 else tuple(transpose(g, 0, 1) for g in grids)
 
 
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
@@ -291,7 +324,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     axis = axis_of(dim, input.ndim, "narrow")
     if input.ndim == 0:
         raise RuntimeError("narrow: wanted at least one dimension, got a tensor of none")
-    size, first = input.shape[axis], int(start)
+    size, first, length = input.shape[axis], int_of(start, "narrow: start"), int_of(length, "narrow: length")
     first = first + size if first < 0 else first
     if length < 0 or not 0 <= first <= size - length:
         raise RuntimeError(
@@ -309,10 +342,53 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     """
     input = require_tensor(input, "select")
     axis = axis_of(dim, input.ndim, "select")
-    if input.ndim == 0 or not -input.shape[axis] <= int(index) < input.shape[axis]:
+    if input.ndim == 0 or not -input.shape[axis] <= int_of(index, "select: index") < input.shape[axis]:
         raise IndexError(f"select: index {index} is out of range for dimension {dim} of shape {input.shape}")
     return Slice.apply(input, key=(slice(None),) * axis + (int(index),))
 
 
-swapaxes = swapdims = transpose
+swapdims = transpose
+
+
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """As `transpose`, by NumPy's names.
+
+    >>> import mydl
+    >>> swapaxes(mydl.zeros(2, 3), axis0=0, axis1=1).shape
+    (3, 2)
+    """
+    return transpose(input, axis0, axis1)
+
+
 moveaxis = movedim
+
+
+def adjoint(input: Tensor) -> Tensor:
+    """The last two dimensions exchanged.
+
+    >>> import mydl
+    >>> adjoint(mydl.zeros(2, 3, 4)).shape
+    (2, 4, 3)
+    """
+    return transpose(input, -2, -1) if require_tensor(input, "adjoint").ndim else input
+
+
+def unfold(input: Tensor, dimension: int, size: int, step: int = 1) -> Tensor:
+    """Windows of `size` elements along a dimension, `step` apart, as the last dimension; a copy.
+
+    >>> import mydl
+    >>> unfold(mydl.arange(5), 0, 3, 2)
+    tensor([[0, 1, 2],
+            [2, 3, 4]])
+    """
+    input = require_tensor(input, "unfold")
+    axis = axis_of(dimension, input.ndim, "unfold")
+    length = input.shape[axis] if input.ndim else 1
+    if not 0 <= size <= length or step < 1:
+        raise RuntimeError(
+            f"unfold: windows of {size} by steps of {step} do not lie in dimension {dimension} of {input.shape}"
+        )
+    if input.ndim == 0:
+        return ops.Reshape.apply(input, shape=(1,))[:size]
+    places = input.xp.arange(0, length - size + 1, step)[:, None] + input.xp.arange(size)
+    return movedim(Take.apply(input, key=(slice(None),) * axis + (places,)), axis + 1, -1)

@@ -22,23 +22,23 @@ def _input(input: Any, dim: Any, dtype: Any, name: str) -> tuple[Any, int]:
     return require_floating(input, name), axis_of(dim, input.ndim, name)
 
 
-def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+def softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, axis: int | None = None) -> Tensor:
     """exp(input) / sum of exp(input) along `dim`.
 
     >>> import mydl
     >>> softmax(mydl.tensor([0.0, 0.0]), 0)
     tensor([0.5000, 0.5000])
     """
-    input, axis = _input(input, dim, dtype, "softmax")
+    input, axis = _input(input, axis if dim is None else dim, dtype, "softmax")
     return Softmax.apply(input, axis=axis) if input.ndim else input * 0 + 1
 
 
-def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, axis: int | None = None) -> Tensor:
     """input - ln sum of exp(input) along `dim`.
 
     >>> import mydl
     >>> log_softmax(mydl.tensor([0.0, 0.0]), 0)
     tensor([-0.6931, -0.6931])
     """
-    input, axis = _input(input, dim, dtype, "log_softmax")
+    input, axis = _input(input, axis if dim is None else dim, dtype, "log_softmax")
     return LogSoftmax.apply(input, axis=axis) if input.ndim else input * 0

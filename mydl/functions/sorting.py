@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from mydl.autograd.op import tensor_of
-from mydl.functions.arguments import Tensor, axis_of, require_numbers, require_tensor
+from mydl.functions.arguments import Tensor, axis_of, require_flag, require_numbers, require_tensor
 from mydl.functions.reduction import ValuesAndIndices
 from mydl.ops.indexing import Gather, Slice
-from mydl.ops.shape import Reshape
+from mydl.ops.reduction import Picked
 
-__all__ = ["argsort", "bincount", "kthvalue", "median", "msort", "sort", "topk", "unique"]
+__all__ = ["argsort", "bincount", "kthvalue", "median", "msort", "nanmedian", "sort", "topk", "unique"]
 
 
 def _order(input: Any, axis: int, descending: bool) -> Any:
@@ -33,6 +33,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     >>> sort(mydl.tensor([3.0, 1.0, 2.0]))
     ValuesAndIndices(values=tensor([1., 2., 3.]), indices=tensor([1, 2, 0]))
     """
+    require_flag(descending, "sort: descending")
     input = require_tensor(input, "sort")
     axis = axis_of(dim, input.ndim, "sort")
     index = _order(input, axis, descending)
@@ -56,6 +57,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     >>> argsort(mydl.tensor([3.0, 1.0, 2.0]))
     tensor([1, 2, 0])
     """
+    require_flag(descending, "argsort: descending")
     input = require_tensor(input, "argsort")
     return tensor_of(_order(input, axis_of(dim, input.ndim, "argsort"), descending))
 
@@ -67,6 +69,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     >>> topk(mydl.tensor([3.0, 1.0, 2.0]), 2).values
     tensor([3., 2.])
     """
+    require_flag(largest, "topk: largest")
     input = require_numbers(input, "topk")
     axis = axis_of(dim, input.ndim, "topk")
     length = input.shape[axis] if input.ndim else 1
@@ -86,7 +89,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Val
     tensor(2.)
     """
     input = require_numbers(input, "kthvalue")
-    axis = axis_of(dim, input.ndim, "kthvalue")
+    axis = axis_of(dim, input.ndim, "kthvalue", keepdim)
     length = input.shape[axis] if input.ndim else 1
     if not 1 <= k <= length:
         raise RuntimeError(f"kthvalue: wanted 1 <= k <= {length}, got {k}")
@@ -114,20 +117,39 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     >>> median(mydl.tensor([4.0, 1.0, 3.0, 2.0]))
     tensor(2.)
     """
-    input = require_numbers(input, "median")
+    return _median(input, dim, keepdim, False, "median")
+
+
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The median of the elements that are not NaN, otherwise as `median`.
+
+    >>> import mydl
+    >>> nanmedian(mydl.tensor([4.0, 1.0, float("nan")]))
+    tensor(1.)
+    """
+    return _median(input, dim, keepdim, True, "nanmedian")
+
+
+def _median(input: Any, dim: int | None, keepdim: bool, without_nan: bool, name: str) -> Any:
+    input = require_numbers(input, name)
     if dim is None:
+        if keepdim:
+            raise TypeError(f"{name}: keepdim=True wants a dim")
         if input.numel() == 0:
-            return input.new_full((), float("nan"))
-        return median(Reshape.apply(input, shape=(-1,)), 0).values
-    axis = axis_of(dim, input.ndim, "median")
+            return input.new_full((), float("nan") if input.dtype.kind == "f" else np.iinfo(input.dtype).min)
+        return Picked.apply(input, value=_median(input.detach().reshape(-1), 0, False, without_nan, name).values.array)
+    axis = axis_of(dim, input.ndim, name, keepdim)
     order = _order(input, axis, False)
     if input.ndim == 0:
         return _picked(input, order, axis, keepdim)
     length = input.shape[axis]
     if length == 0:
-        raise IndexError(f"median: wanted at least one element along dim {dim} of shape {input.shape}")
+        raise IndexError(f"{name}: wanted at least one element along dim {dim} of shape {input.shape}")
     array, xp = input.array, input.xp
     wrong = array != array
+    if without_nan:  # which stand last in the order
+        middle = (length - wrong.sum(axis=axis, keepdims=True) - 1) // 2
+        return _picked(input, xp.take_along_axis(order, xp.maximum(middle, 0), axis), axis, keepdim)
     first_wrong = xp.expand_dims(xp.argmax(wrong, axis=axis), axis)
     index = xp.where(wrong.any(axis=axis, keepdims=True), first_wrong, order[_at(axis, (length - 1) // 2)])
     return _picked(input, index.astype(np.int64), axis, keepdim)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mydl.autograd.op import tensor_of
-from mydl.functions.arguments import Tensor, axis_of, require_tensor
+from mydl.backend import on_device
+from mydl.functions.arguments import Tensor, axis_of, require_tensor, shape_of
+from mydl.functions.reduction import sum
+from mydl.functions.shape import ravel
 from mydl.ops.elementwise import Where
 from mydl.ops.indexing import Diagonal, PlaceDiagonal
-from mydl.ops.reduction import Sum
 
-__all__ = ["diag", "diag_embed", "diagonal", "trace", "tril", "tril_indices", "triu", "triu_indices"]
+__all__ = ["diag", "diag_embed", "diagflat", "diagonal", "trace", "tril", "tril_indices", "triu", "triu_indices"]
 
 
 def _triangle(input: Tensor, diagonal: int, lower: bool, name: str) -> Tensor:
@@ -45,7 +49,12 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     return _triangle(input, diagonal, False, "triu")
 
 
-def tril_indices(row: int, col: int, offset: int = 0) -> Tensor:
+def _indices(kept: np.ndarray, dtype: Any, device: Any) -> Tensor:
+    array = np.stack(np.nonzero(kept)).astype(np.int64 if dtype is None else dtype)
+    return tensor_of(array if device is None else on_device(array, device))
+
+
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = np.int64, device: Any = None) -> Tensor:
     """(2, n): the rows and the columns of the elements that `tril` keeps.
 
     >>> import mydl
@@ -53,10 +62,11 @@ def tril_indices(row: int, col: int, offset: int = 0) -> Tensor:
     tensor([[0, 1, 1],
             [0, 0, 1]])
     """
-    return tensor_of(np.stack(np.nonzero(np.tri(row, col, offset, dtype=bool))))
+    rows, columns = shape_of((row, col), "tril_indices", least=0)
+    return _indices(np.tri(rows, columns, offset, dtype=bool), dtype, device)
 
 
-def triu_indices(row: int, col: int, offset: int = 0) -> Tensor:
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = np.int64, device: Any = None) -> Tensor:
     """(2, n): the rows and the columns of the elements that `triu` keeps.
 
     >>> import mydl
@@ -64,7 +74,8 @@ def triu_indices(row: int, col: int, offset: int = 0) -> Tensor:
     tensor([[0, 0, 1],
             [0, 1, 1]])
     """
-    return tensor_of(np.stack(np.nonzero(~np.tri(row, col, offset - 1, dtype=bool))))
+    rows, columns = shape_of((row, col), "triu_indices", least=0)
+    return _indices(~np.tri(rows, columns, offset - 1, dtype=bool), dtype, device)
 
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
@@ -119,6 +130,17 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     raise RuntimeError(f"diag: wanted a vector or a matrix, got shape {input.shape}")
 
 
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    """The matrix that has all elements of `input` on its diagonal.
+
+    >>> import mydl
+    >>> diagflat(mydl.tensor([[1], [2]]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
+    return diag_embed(ravel(input), offset)
+
+
 def trace(input: Tensor) -> Tensor:
     """The sum of the main diagonal of a matrix.
 
@@ -129,4 +151,4 @@ def trace(input: Tensor) -> Tensor:
     input = require_tensor(input, "trace")
     if input.ndim != 2:
         raise RuntimeError(f"trace: wanted a matrix, got shape {input.shape}")
-    return Sum.apply(Diagonal.apply(input, offset=0, axis1=0, axis2=1))
+    return sum(Diagonal.apply(input, offset=0, axis1=0, axis2=1))

@@ -11,9 +11,9 @@ from mydl.nn.module import NeuralNetwork
 from mydl.tensor import MyTensor
 
 __all__ = [
-    "ELU", "GELU", "GLU", "SELU", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid",
-    "LogSoftmax", "Mish", "PReLU", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softmax", "Softplus",
-    "Step", "Tanh",
+    "CELU", "ELU", "GELU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU",
+    "LogSigmoid", "Mish", "PReLU", "ReLU", "ReLU6", "SiLU", "Sigmoid",
+    "Softplus", "Softshrink", "Softsign", "Step", "Tanh", "Tanhshrink", "Threshold",
 ]  # fmt: skip
 
 
@@ -29,6 +29,17 @@ class _MaybeInPlace(NeuralNetwork):
     def extra_repr(self) -> str:
         """The option, if set."""
         return "inplace=True" if self.inplace else ""
+
+
+class _Optioned(NeuralNetwork):
+    """What the activations share whose options `repr` shows by name."""
+
+    _options: tuple[str, ...] = ()
+
+    def extra_repr(self) -> str:
+        """The options; `inplace` only where it is set."""
+        options = {name: getattr(self, name) for name in self._options}
+        return ", ".join(f"{name}={value!r}" for name, value in options.items() if name != "inplace" or value)
 
 
 class ReLU(_MaybeInPlace):
@@ -157,6 +168,34 @@ class Tanh(NeuralNetwork):
         return F.tanh(input)
 
 
+class Softsign(NeuralNetwork):
+    """x / (1 + |x|).
+
+    >>> import mydl
+    >>> Softsign()(mydl.tensor([3.0]))
+    tensor([0.7500])
+    """
+
+    @staticmethod
+    def forward(input: MyTensor) -> MyTensor:
+        """x / (1 + |x|)."""
+        return F.softsign(input)
+
+
+class Tanhshrink(NeuralNetwork):
+    """x - tanh(x).
+
+    >>> import mydl
+    >>> Tanhshrink()(mydl.tensor([1.0]))
+    tensor([0.2384])
+    """
+
+    @staticmethod
+    def forward(input: MyTensor) -> MyTensor:
+        """x - tanh(x)."""
+        return F.tanhshrink(input)
+
+
 class LogSigmoid(NeuralNetwork):
     """ln sigmoid(x).
 
@@ -185,13 +224,15 @@ class Step(NeuralNetwork):
         return F.step(input)
 
 
-class LeakyReLU(NeuralNetwork):
+class LeakyReLU(_Optioned):
     """x where x > 0, else negative_slope x (Maas et al., 2013).
 
     >>> import mydl
     >>> LeakyReLU(0.5)(mydl.tensor([-1.0, 2.0]))
     tensor([-0.5000,  2.0000])
     """
+
+    _options = ("negative_slope", "inplace")
 
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
         super().__init__()
@@ -202,18 +243,16 @@ class LeakyReLU(NeuralNetwork):
         """x, or negative_slope x."""
         return F.leaky_relu(input, self.negative_slope, self.inplace)
 
-    def extra_repr(self) -> str:
-        """The options."""
-        return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
 
-
-class PReLU(NeuralNetwork):
+class PReLU(_Optioned):
     """x where x > 0, else weight x, with one learnt weight, or one for each of num_parameters channels (He, 2015).
 
     >>> import mydl
     >>> PReLU()(mydl.tensor([[-1.0, 2.0]])).shape
     (1, 2)
     """
+
+    _options = ("num_parameters",)
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
@@ -229,18 +268,16 @@ class PReLU(NeuralNetwork):
         """x, or weight x."""
         return F.prelu(input, self.weight)
 
-    def extra_repr(self) -> str:
-        """The number of weights."""
-        return f"num_parameters={self.num_parameters}"
 
-
-class ELU(NeuralNetwork):
+class ELU(_Optioned):
     """x where x > 0, else alpha (exp(x) - 1) (Clevert, Unterthiner and Hochreiter, 2016).
 
     >>> import mydl
     >>> ELU()(mydl.tensor([-1.0, 2.0]))
     tensor([-0.6321,  2.0000])
     """
+
+    _options = ("alpha", "inplace")
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -251,18 +288,82 @@ class ELU(NeuralNetwork):
         """x, or alpha (exp(x) - 1)."""
         return F.elu(input, self.alpha, self.inplace)
 
+
+class CELU(ELU):
+    """x where x > 0, else alpha (exp(x / alpha) - 1) (Barron, 2017).
+
+    >>> import mydl
+    >>> CELU()(mydl.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
+
+    def forward(self, input: MyTensor) -> MyTensor:
+        """x, or alpha (exp(x / alpha) - 1)."""
+        return F.celu(input, self.alpha, self.inplace)
+
+
+class Threshold(_Optioned):
+    """x where x > threshold, else value.
+
+    >>> import mydl
+    >>> Threshold(0.0, 9.0)(mydl.tensor([-1.0, 2.0]))
+    tensor([9., 2.])
+    """
+
+    _options = ("threshold", "value", "inplace")
+
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
+        super().__init__()
+        self.threshold, self.value, self.inplace = threshold, value, inplace
+
+    def forward(self, input: MyTensor) -> MyTensor:
+        """x, or value."""
+        return F.threshold(input, self.threshold, self.value, self.inplace)
+
+
+class Hardshrink(NeuralNetwork):
+    """x where |x| > lambd, else 0.
+
+    >>> import mydl
+    >>> Hardshrink()(mydl.tensor([-1.0, 0.2]))
+    tensor([-1.,  0.])
+    """
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, input: MyTensor) -> MyTensor:
+        """x, or 0."""
+        return F.hardshrink(input, self.lambd)
+
     def extra_repr(self) -> str:
-        """The options."""
-        return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
+        """The option."""
+        return f"{self.lambd}"
 
 
-class GELU(NeuralNetwork):
+class Softshrink(Hardshrink):
+    """x moved by lambd towards 0, and 0 where |x| <= lambd.
+
+    >>> import mydl
+    >>> Softshrink()(mydl.tensor([-1.0, 0.2]))
+    tensor([-0.5000,  0.0000])
+    """
+
+    def forward(self, input: MyTensor) -> MyTensor:
+        """x nearer to 0."""
+        return F.softshrink(input, self.lambd)
+
+
+class GELU(_Optioned):
     """x P(x), P the normal cumulative distribution; approximate="tanh" takes its tanh formula.
 
     >>> import mydl
     >>> GELU()(mydl.tensor([1.0]))
     tensor([0.8413])
     """
+
+    _options = ("approximate",)
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -272,18 +373,16 @@ class GELU(NeuralNetwork):
         """x P(x)."""
         return F.gelu(input, self.approximate)
 
-    def extra_repr(self) -> str:
-        """The option."""
-        return f"approximate={self.approximate!r}"
 
-
-class Softplus(NeuralNetwork):
+class Softplus(_Optioned):
     """ln(1 + exp(beta x)) / beta, and x itself where beta x > threshold.
 
     >>> import mydl
     >>> Softplus()(mydl.tensor([0.0]))
     tensor([0.6931])
     """
+
+    _options = ("beta", "threshold")
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -294,12 +393,8 @@ class Softplus(NeuralNetwork):
         """ln(1 + exp(beta x)) / beta."""
         return F.softplus(input, self.beta, self.threshold)
 
-    def extra_repr(self) -> str:
-        """The options."""
-        return f"beta={self.beta}, threshold={self.threshold}"
 
-
-class Hardtanh(NeuralNetwork):
+class Hardtanh(_Optioned):
     """x held within [min_val, max_val].
 
     >>> import mydl
@@ -307,89 +402,23 @@ class Hardtanh(NeuralNetwork):
     tensor([-1.0000,  0.5000])
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+    _options = ("min_val", "max_val", "inplace")
+
+    def __init__(
+        self,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        inplace: bool = False,
+        min_value: float | None = None,
+        max_value: float | None = None,
+    ) -> None:
         super().__init__()
+        min_val = min_val if min_value is None else min_value  # PyTorch's older names
+        max_val = max_val if max_value is None else max_value
+        if min_val >= max_val:
+            raise ValueError(f"Hardtanh: wanted max_val above min_val, got {min_val} and {max_val}")
         self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
 
     def forward(self, input: MyTensor) -> MyTensor:
         """x within its bounds."""
         return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
-
-    def extra_repr(self) -> str:
-        """The options."""
-        return f"min_val={self.min_val}, max_val={self.max_val}" + (", inplace=True" if self.inplace else "")
-
-
-class GLU(NeuralNetwork):
-    """a sigmoid(b), a and b the two halves of the input along `dim` (Dauphin et al., 2017).
-
-    >>> import mydl
-    >>> GLU()(mydl.tensor([2.0, 0.0]))
-    tensor([1.])
-    """
-
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, input: MyTensor) -> MyTensor:
-        """a sigmoid(b)."""
-        return F.glu(input, self.dim)
-
-    def extra_repr(self) -> str:
-        """The dimension."""
-        return f"dim={self.dim}"
-
-
-class _OnClassToo:
-    """A method that can also be called on the class, `nn.Softmax.forward(x)`: it then gets None as its module."""
-
-    def __init__(self, function: Any) -> None:
-        self._function = function
-        self.__doc__ = function.__doc__
-
-    def __get__(self, module: Any, owner: type) -> Any:
-        return functools.partial(self._function, module)
-
-
-class Softmax(NeuralNetwork):
-    """exp(x) / Σ exp(x) along `dim`; `Softmax.forward(x)` on the class takes the last dimension.
-
-    >>> import mydl
-    >>> Softmax(dim=1)(mydl.zeros(1, 2)), Softmax.forward(mydl.zeros(1, 2))
-    (tensor([[0.5000, 0.5000]]), tensor([[0.5000, 0.5000]]))
-    """
-
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
-    @_OnClassToo
-    def forward(self, input: MyTensor) -> MyTensor:
-        """exp(x) / Σ exp(x)."""
-        return F.softmax(input, -1 if self is None else self.dim)
-
-    def extra_repr(self) -> str:
-        """The dimension."""
-        return f"dim={self.dim}"
-
-
-class LogSoftmax(NeuralNetwork):
-    """x - ln Σ exp(x) along `dim`.
-
-    >>> import mydl
-    >>> LogSoftmax(dim=0)(mydl.zeros(2))
-    tensor([-0.6931, -0.6931])
-    """
-
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, input: MyTensor) -> MyTensor:
-        """x - ln Σ exp(x)."""
-        return F.log_softmax(input, self.dim)
-
-    def extra_repr(self) -> str:
-        """The dimension."""
-        return f"dim={self.dim}"

@@ -1,27 +1,23 @@
-"""Multi-head attention, and the transformer's encoder layer made of it."""
+"""Multi-head attention."""
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from mydl.autograd.op import describe, tensor_of
+from mydl.errors import ShapeError
 from mydl.nn import functional as F
 from mydl.nn import init
-from mydl.nn.container import ModuleList
-from mydl.nn.dropout import Dropout
 from mydl.nn.functional.attention import attention_weights
 from mydl.nn.linear import Linear, new_parameter
 from mydl.nn.module import NeuralNetwork
-from mydl.nn.normalization import LayerNorm
 from mydl.ops.shape import Concatenate, Expand, Pad, Split
 from mydl.tensor import MyTensor
 
-__all__ = ["MultiheadAttention", "TransformerEncoder", "TransformerEncoderLayer"]
+__all__ = ["MultiheadAttention"]
 
 
 class MultiheadAttention(NeuralNetwork):
@@ -56,7 +52,7 @@ class MultiheadAttention(NeuralNetwork):
     ) -> None:
         super().__init__()
         if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
-            raise ValueError(f"MultiheadAttention: {num_heads} heads do not divide embed_dim {embed_dim}")
+            raise ShapeError(f"MultiheadAttention: {num_heads} heads do not divide embed_dim {embed_dim}")
         self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads
         self.dropout, self.batch_first, self.add_zero_attn = dropout, batch_first, add_zero_attn
         self.kdim = embed_dim if kdim is None else kdim
@@ -143,12 +139,12 @@ class MultiheadAttention(NeuralNetwork):
         dims = {x.ndim for x in (query, key, value)}
         wanted = (self.embed_dim, self.kdim, self.vdim)
         if dims not in ({2}, {3}) or tuple(x.shape[-1] for x in (query, key, value)) != wanted:
-            raise ValueError(
+            raise ShapeError(
                 f"MultiheadAttention: wanted query, key and value of 2 or 3 dimensions with {wanted} features, got "
                 f"{describe(query)}, {describe(key)} and {describe(value)}"
             )
         if key.shape[:-1] != value.shape[:-1]:
-            raise ValueError(f"MultiheadAttention: {describe(key)} keys do not fit {describe(value)} values")
+            raise ShapeError(f"MultiheadAttention: {describe(key)} keys do not fit {describe(value)} values")
 
     def _project(self, query: MyTensor, key: MyTensor, value: MyTensor) -> tuple[MyTensor, ...]:
         """Queries, keys and values, each (N, L or S, embed_dim)."""
@@ -173,13 +169,13 @@ class MultiheadAttention(NeuralNetwork):
         total = None
         if padding is not None:
             if padding.shape != (n, keys):
-                raise ValueError(f"MultiheadAttention: wanted a key_padding_mask {(n, keys)}, got {describe(padding)}")
+                raise ShapeError(f"MultiheadAttention: wanted a key_padding_mask {(n, keys)}, got {describe(padding)}")
             total = _additive(padding, q).reshape(n, 1, 1, keys)
         if mask is not None:
             if mask.shape == (n * heads, length, keys):
                 mask = mask.reshape(n, heads, length, keys)
             elif mask.shape != (length, keys):
-                raise ValueError(
+                raise ShapeError(
                     f"MultiheadAttention: wanted an attn_mask {(length, keys)} or {(n * heads, length, keys)}, "
                     f"got {describe(mask)}"
                 )
@@ -197,103 +193,3 @@ def _additive(mask: MyTensor, like: MyTensor) -> MyTensor:
     xp = like.xp
     zero, hidden = (xp.asarray(value, dtype=like.dtype) for value in (0, -np.inf))
     return tensor_of(xp.where(mask.array, hidden, zero))
-
-
-class TransformerEncoderLayer(NeuralNetwork):
-    """Self-attention, then two linear layers with an activation between, each with dropout, a sum and a LayerNorm.
-
-    x = norm1(x + attention(x)), x = norm2(x + linear2(activation(linear1(x)))); with `norm_first` the norms come
-    before the attention and the linear layers. Vaswani et al., "Attention is all you need", 2017.
-
-    >>> import mydl
-    >>> TransformerEncoderLayer(8, 2, dim_feedforward=16)(mydl.ones(5, 2, 8)).shape
-    (5, 2, 8)
-    """
-
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: str | Callable[[MyTensor], MyTensor] = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        if isinstance(activation, str):
-            if activation not in ("relu", "gelu"):
-                raise ValueError(f'TransformerEncoderLayer: wanted "relu" or "gelu" as activation, got {activation!r}')
-            activation = F.relu if activation == "relu" else F.gelu
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout, bias, batch_first=batch_first, device=device, dtype=dtype
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, bias, device, dtype)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, device, dtype)
-        self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, device=device, dtype=dtype)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, device=device, dtype=dtype)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        self.activation = activation
-
-    def forward(
-        self,
-        src: MyTensor,
-        src_mask: MyTensor | None = None,
-        src_key_padding_mask: MyTensor | None = None,
-        is_causal: bool = False,
-    ) -> MyTensor:
-        """The layer's output, of src's shape."""
-
-        def attend(x: MyTensor) -> MyTensor:
-            y, _ = self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal)
-            return self.dropout1(y)
-
-        def feed(x: MyTensor) -> MyTensor:
-            return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
-
-        if self.norm_first:
-            src = src + attend(self.norm1(src))
-            return src + feed(self.norm2(src))
-        src = self.norm1(src + attend(src))
-        return self.norm2(src + feed(src))
-
-
-class TransformerEncoder(NeuralNetwork):
-    """num_layers copies of an encoder layer, one after another, and a last norm where one is given.
-
-    >>> import mydl
-    >>> TransformerEncoder(TransformerEncoderLayer(8, 2, 16), 2)(mydl.ones(5, 2, 8)).shape
-    (5, 2, 8)
-    """
-
-    def __init__(
-        self,
-        encoder_layer: NeuralNetwork,
-        num_layers: int,
-        norm: NeuralNetwork | None = None,
-        enable_nested_tensor: bool = True,
-        mask_check: bool = True,
-    ) -> None:
-        super().__init__()
-        self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
-        self.num_layers = num_layers
-        self.norm = norm
-
-    def forward(
-        self,
-        src: MyTensor,
-        mask: MyTensor | None = None,
-        src_key_padding_mask: MyTensor | None = None,
-        is_causal: bool | None = None,
-    ) -> MyTensor:
-        """The last layer's output."""
-        for layer in self.layers:
-            src = layer(src, mask, src_key_padding_mask, bool(is_causal))
-        return src if self.norm is None else self.norm(src)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from mydl.autograd.op import describe
+from mydl.errors import ShapeError
 from mydl.nn import functional as F
 from mydl.nn import init
 from mydl.nn.linear import new_parameter
@@ -44,7 +45,7 @@ class _Cell(NeuralNetwork):
         """(the input's part of the gates, the states), zeros by default."""
         name = type(self).__name__
         if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
-            raise ValueError(
+            raise ShapeError(
                 f"{name}: wanted an input (N, {self.input_size}) or ({self.input_size},), got {describe(input)}"
             )
         shape = (*input.shape[:-1], self.hidden_size)
@@ -52,7 +53,7 @@ class _Cell(NeuralNetwork):
             given = tuple(MyTensor(input.xp.zeros(shape, input.dtype)) for _ in range(self.states))
         for state in given:
             if state.shape != shape:
-                raise ValueError(f"{name}: wanted a state of shape {shape}, got {describe(state)}")
+                raise ShapeError(f"{name}: wanted a state of shape {shape}, got {describe(state)}")
         return F.linear(input, self.weight_ih, self.bias_ih), given
 
     def extra_repr(self) -> str:

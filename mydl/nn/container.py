@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from mydl.nn.module import NeuralNetwork
 from mydl.tensor import MyTensor, Parameter
 
-__all__ = ["ModuleDict", "ModuleList", "ParameterList", "Sequential"]
+__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
 
 def _place(index: Any, length: int, name: str) -> int:
@@ -75,6 +76,8 @@ class _Row(NeuralNetwork):
         if not isinstance(module, NeuralNetwork):
             raise TypeError(f"insert: wanted a NeuralNetwork, got {type(module).__name__}")
         modules = self._items()
+        if not -len(modules) <= index <= len(modules):
+            raise IndexError(f"insert: index {index} is out of range for {len(modules)} modules")
         modules.insert(index, module)
         self._replace(modules)
         return self
@@ -116,6 +119,13 @@ class Sequential(_Row):
         names = self._names()[index]
         return type(self)({name: getattr(self, name) for name in names})
 
+    def __mul__(self, times: int) -> Sequential:
+        if not isinstance(times, int) or times <= 0:
+            raise ValueError(f"Sequential: wanted a whole number of at least 1 to multiply by, got {times!r}")
+        return Sequential(*self._items() * times)
+
+    __rmul__ = __mul__
+
     def __add__(self, other: Sequential) -> Sequential:
         if not isinstance(other, Sequential):
             raise TypeError(f"Sequential: wanted a Sequential to add, got {type(other).__name__}")
@@ -138,6 +148,13 @@ class ModuleList(_Row):
     def _part(self, index: slice) -> ModuleList:
         return type(self)(self._items()[index])
 
+    def _printed(self) -> Iterator[tuple[str, str]]:
+        start = 0
+        for text, group in itertools.groupby(map(repr, self)):
+            count = len(list(group))
+            yield (str(start), text) if count == 1 else (f"{start}-{start + count - 1}", f"{count} x {text}")
+            start += count
+
     def __iadd__(self, modules: Iterable[NeuralNetwork]) -> ModuleList:
         return self.extend(modules)
 
@@ -145,7 +162,68 @@ class ModuleList(_Row):
         return ModuleList([*self, *other])
 
 
-class ModuleDict(NeuralNetwork):
+class _Dict(NeuralNetwork):
+    """Values of one kind, registered under their keys: what ModuleDict and ParameterDict share."""
+
+    _kind = "module"
+
+    def __init__(self, values: Any = None) -> None:
+        super().__init__()
+        if values is not None:
+            self.update(values)
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self:
+            raise KeyError(key)
+        return self.__dict__[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.add_module(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self:
+            raise KeyError(key)
+        delattr(self, key)
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __contains__(self, key: object) -> bool:
+        return self._kinds.get(key) == self._kind  # type: ignore[call-overload]
+
+    def keys(self) -> Any:
+        """The keys."""
+        return dict(self._own(self._kind)).keys()
+
+    def values(self) -> Any:
+        """The values."""
+        return dict(self._own(self._kind)).values()
+
+    def items(self) -> Any:
+        """(key, value) pairs."""
+        return dict(self._own(self._kind)).items()
+
+    def update(self, values: Any) -> None:
+        """Add values from a mapping or from (key, value) pairs."""
+        for key, value in values.items() if hasattr(values, "items") else values:
+            self[key] = value
+
+    def pop(self, key: str) -> Any:
+        """Take out the value under `key` and return it."""
+        value = self[key]
+        del self[key]
+        return value
+
+    def clear(self) -> None:
+        """Take out all values."""
+        for key in list(self):
+            del self[key]
+
+
+class ModuleDict(_Dict):
     """A dict of modules, registered under their keys; it has no forward of its own.
 
     >>> from mydl import nn
@@ -154,59 +232,39 @@ class ModuleDict(NeuralNetwork):
     """
 
     def __init__(self, modules: Mapping[str, NeuralNetwork] | None = None) -> None:
-        super().__init__()
-        if modules is not None:
-            self.update(modules)
+        super().__init__(modules)
 
-    def __getitem__(self, key: str) -> NeuralNetwork:
+
+class ParameterDict(_Dict):
+    """A dict of parameters, registered under their keys; tensors that are given become parameters.
+
+    >>> import mydl
+    >>> weights = ParameterDict({"left": mydl.ones(2), "right": mydl.zeros(3)})
+    >>> [name for name, _ in weights.named_parameters()], weights["right"].shape
+    (['left', 'right'], (3,))
+    """
+
+    _kind = "parameter"
+
+    def __init__(self, parameters: Any = None) -> None:
+        super().__init__(parameters)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.register_parameter(key, _as_parameter(value))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The parameter under `key`, or `default` where there is none."""
+        return dict(self.items()).get(key, default)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The parameter under `key`, put there first where there is none."""
         if key not in self:
-            raise KeyError(key)
-        return self.__dict__[key]
+            self[key] = default
+        return self[key]
 
-    def __setitem__(self, key: str, module: NeuralNetwork) -> None:
-        self.add_module(key, module)
-
-    def __delitem__(self, key: str) -> None:
-        if key not in self:
-            raise KeyError(key)
-        delattr(self, key)
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
-
-    def __contains__(self, key: object) -> bool:
-        return self._kinds.get(key) == "module"  # type: ignore[call-overload]
-
-    def keys(self) -> Any:
-        """The keys."""
-        return self._modules.keys()
-
-    def values(self) -> Any:
-        """The modules."""
-        return self._modules.values()
-
-    def items(self) -> Any:
-        """(key, module) pairs."""
-        return self._modules.items()
-
-    def update(self, modules: Any) -> None:
-        """Add modules from a mapping or from (key, module) pairs."""
-        for key, module in modules.items() if hasattr(modules, "items") else modules:
-            self[key] = module
-
-    def pop(self, key: str) -> NeuralNetwork:
-        """Take out the module under `key` and return it."""
-        module = self[key]
-        del self[key]
-        return module
-
-    def clear(self) -> None:
-        """Take out all modules."""
-        for key in list(self):
-            del self[key]
+    def extra_repr(self) -> str:
+        """A line for each parameter."""
+        return "\n".join(_shown(key, p) for key, p in self.items())
 
 
 class ParameterList(NeuralNetwork):
@@ -253,10 +311,11 @@ class ParameterList(NeuralNetwork):
 
     def extra_repr(self) -> str:
         """A line for each parameter."""
-        return "\n".join(
-            f"({i}): Parameter containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}]"
-            for i, p in enumerate(self)
-        )
+        return "\n".join(_shown(i, p) for i, p in enumerate(self))
+
+
+def _shown(key: Any, p: Parameter) -> str:
+    return f"  ({key}): Parameter containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}]"
 
 
 def _as_parameter(value: Any) -> Parameter:
@@ -264,4 +323,4 @@ def _as_parameter(value: Any) -> Parameter:
         return value
     if isinstance(value, MyTensor):
         return Parameter(value)
-    raise TypeError(f"ParameterList: wanted a Parameter or a tensor, got {type(value).__name__}")
+    raise TypeError(f"ParameterList or ParameterDict: wanted a Parameter or a tensor, got {type(value).__name__}")

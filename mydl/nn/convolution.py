@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mydl.errors import ShapeError
 from mydl.nn import functional as F
 from mydl.nn import init as initialisers
 from mydl.nn.functional.arguments import Sizes, sizes_of
@@ -44,7 +45,7 @@ class _Convolution(NeuralNetwork):
         super().__init__()
         name = type(self).__name__
         if not isinstance(groups, int) or groups < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(f"{name}: groups={groups} must divide {in_channels} and {out_channels} channels")
+            raise ShapeError(f"{name}: groups={groups} must divide {in_channels} and {out_channels} channels")
         if padding_mode not in _PADDING_MODES or (self.transposed and padding_mode != "zeros"):
             wanted = '"zeros"' if self.transposed else f"one of {_PADDING_MODES}"
             raise ValueError(f"{name}: wanted {wanted} as padding_mode, got {padding_mode!r}")
@@ -60,7 +61,7 @@ class _Convolution(NeuralNetwork):
         elif padding not in ("same", "valid") or self.transposed:
             raise ValueError(f'{name}: wanted ints, "same" or "valid" as padding, got {padding!r}')
         elif padding == "same" and any(s != 1 for s in self.stride):
-            raise ValueError(f'{name}: padding="same" wants a stride of 1, got {self.stride}')
+            raise ShapeError(f'{name}: padding="same" wants a stride of 1, got {self.stride}')
         self.init = init
         first, second = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
         self.weight = new_parameter((first, second // groups, *self.kernel_size), device, dtype)

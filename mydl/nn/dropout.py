@@ -6,7 +6,7 @@ from mydl.nn import functional as F
 from mydl.nn.module import NeuralNetwork
 from mydl.tensor import MyTensor
 
-__all__ = ["Dropout", "Dropout1d", "Dropout2d"]
+__all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d"]
 
 
 class _Dropping(NeuralNetwork):
@@ -61,3 +61,29 @@ class Dropout2d(_Dropping):
     def forward(self, input: MyTensor) -> MyTensor:
         """The input with channels dropped."""
         return F.dropout2d(input, self.p, self.training, self.inplace)
+
+
+class Dropout3d(_Dropping):
+    """`Dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import mydl
+    >>> Dropout3d(1.0)(mydl.ones(1, 2, 3, 3, 3)).sum()
+    tensor(0.)
+    """
+
+    def forward(self, input: MyTensor) -> MyTensor:
+        """The input with channels dropped."""
+        return F.dropout3d(input, self.p, self.training, self.inplace)
+
+
+class AlphaDropout(_Dropping):
+    """Dropout that keeps the mean 0 and the variance 1 of a network of SELU layers (Klambauer et al., 2017).
+
+    >>> import mydl
+    >>> AlphaDropout(0.5).eval()(mydl.ones(2))
+    tensor([1., 1.])
+    """
+
+    def forward(self, input: MyTensor) -> MyTensor:
+        """The input with elements at their lowest."""
+        return F.alpha_dropout(input, self.p, self.training, self.inplace)

@@ -1,16 +1,17 @@
-"""Embedding: a learnt vector for each index."""
+"""Embedding: a learnt vector for each index, and EmbeddingBag: one for each bag of indices."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from mydl.errors import ShapeError
 from mydl.nn import functional as F
 from mydl.nn import init
 from mydl.nn.linear import new_parameter
 from mydl.nn.module import NeuralNetwork
 from mydl.tensor import MyTensor, Parameter
 
-__all__ = ["Embedding"]
+__all__ = ["Embedding", "EmbeddingBag"]
 
 
 class Embedding(NeuralNetwork):
@@ -55,7 +56,7 @@ class Embedding(NeuralNetwork):
             self.reset_parameters()
         else:
             if _weight.shape != (num_embeddings, embedding_dim):
-                raise ValueError(
+                raise ShapeError(
                     f"Embedding: wanted a weight of shape {(num_embeddings, embedding_dim)}, got {_weight.shape}"
                 )
             self.weight = Parameter(_weight)
@@ -75,7 +76,7 @@ class Embedding(NeuralNetwork):
     ) -> Embedding:
         """An Embedding with the given rows, which are not trained unless `freeze` is False."""
         if embeddings.ndim != 2:
-            raise ValueError(f"Embedding: wanted rows in 2 dimensions, got {embeddings.shape}")
+            raise ShapeError(f"Embedding: wanted rows in 2 dimensions, got {embeddings.shape}")
         rows, columns = embeddings.shape
         return cls(
             rows, columns, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, _freeze=freeze
@@ -101,3 +102,66 @@ class Embedding(NeuralNetwork):
         if self.norm_type != 2:
             text += f", norm_type={self.norm_type}"
         return text + (", scale_grad_by_freq=True" if self.scale_grad_by_freq else "")
+
+
+class EmbeddingBag(Embedding):
+    """The mean, sum or maximum of an Embedding's rows for each bag of indices, see `functional.embedding_bag`.
+
+    >>> import mydl
+    >>> EmbeddingBag(10, 3)(mydl.tensor([[1, 2], [4, 5]])).shape
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: MyTensor | None = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        rows = (num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+        super().__init__(*rows, sparse, _weight, device=device, dtype=dtype)
+        self.mode, self.include_last_offset = mode, include_last_offset
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        embeddings: MyTensor,
+        freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> EmbeddingBag:
+        """An EmbeddingBag with the given rows, which are not trained unless `freeze` is False."""
+        options = (max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset, padding_idx)
+        bag = cls(*embeddings.shape, *options)
+        bag.weight.requires_grad = not freeze
+        return bag
+
+    def forward(  # type: ignore[override]
+        self, input: MyTensor, offsets: MyTensor | None = None, per_sample_weights: MyTensor | None = None
+    ) -> MyTensor:
+        """A vector for each bag."""
+        options = (self.max_norm, self.norm_type, self.scale_grad_by_freq, self.mode, False, per_sample_weights)
+        return F.embedding_bag(input, self.weight, offsets, *options, self.include_last_offset, self.padding_idx)
+
+    def extra_repr(self) -> str:
+        """Sizes, and the options that are not the default."""
+        text = f"{self.num_embeddings}, {self.embedding_dim}"
+        text += f", max_norm={self.max_norm}" if self.max_norm is not None else ""
+        text += f", norm_type={self.norm_type}" if self.norm_type != 2 else ""
+        text += f", scale_grad_by_freq={self.scale_grad_by_freq}" if self.scale_grad_by_freq else ""
+        text += f", mode={self.mode!r}"
+        return text + (f", padding_idx={self.padding_idx}" if self.padding_idx is not None else "")

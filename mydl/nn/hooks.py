@@ -23,6 +23,10 @@ class Hooks:
         self.forward: list[tuple[Callable[..., Any], bool]] = []
         self.backward_pre: list[tuple[Callable[..., Any], bool]] = []
         self.backward: list[tuple[Callable[..., Any], bool]] = []
+        self.save_pre: list[tuple[Callable[..., Any], bool]] = []
+        self.save: list[tuple[Callable[..., Any], bool]] = []
+        self.load_pre: list[tuple[Callable[..., Any], bool]] = []
+        self.load: list[tuple[Callable[..., Any], bool]] = []
 
 
 def call_with_hooks(module: Any, args: tuple, kwargs: dict) -> Any:

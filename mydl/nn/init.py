@@ -14,6 +14,7 @@ import numpy as np
 
 from mydl.autograd.modes import no_grad
 from mydl.backend import Generator, default_generator
+from mydl.errors import ShapeError
 from mydl.tensor import MyTensor
 
 __all__ = [
@@ -46,10 +47,11 @@ def _fill(tensor: MyTensor, values: Any, name: str) -> MyTensor:
         return tensor.copy_(values)
 
 
-def _fans(tensor: MyTensor, name: str) -> tuple[int, int]:
+# PyTorch's name for it, which layers that users write after PyTorch's own call.
+def _calculate_fan_in_and_fan_out(tensor: MyTensor, name: str = "init") -> tuple[int, int]:
     """(fan_in, fan_out) of a weight."""
     if tensor.ndim < 2:
-        raise ValueError(f"{name}: fan in and fan out need at least 2 dimensions, got shape {tensor.shape}")
+        raise ShapeError(f"{name}: fan in and fan out need at least 2 dimensions, got shape {tensor.shape}")
     kernel = math.prod(tensor.shape[2:])
     return tensor.shape[1] * kernel, tensor.shape[0] * kernel
 
@@ -158,7 +160,7 @@ def eye_(tensor: MyTensor) -> MyTensor:
             [0., 1.]])
     """
     if tensor.ndim != 2:
-        raise ValueError(f"eye_: wanted 2 dimensions, got shape {tensor.shape}")
+        raise ShapeError(f"eye_: wanted 2 dimensions, got shape {tensor.shape}")
     return _fill(tensor, np.eye(tensor.shape[0], tensor.shape[1]), "eye_")
 
 
@@ -171,7 +173,7 @@ def xavier_uniform_(tensor: MyTensor, gain: float = 1.0, generator: Generator | 
     >>> bool((abs(xavier_uniform_(mydl.zeros(3, 3)).array) < 1).all())
     True
     """
-    bound = gain * math.sqrt(6 / max(sum(_fans(tensor, "xavier_uniform_")), 1))
+    bound = gain * math.sqrt(6 / max(sum(_calculate_fan_in_and_fan_out(tensor, "xavier_uniform_")), 1))
     return _fill(tensor, _rng(generator).uniform(-bound, bound, tensor.shape), "xavier_uniform_")
 
 
@@ -182,14 +184,14 @@ def xavier_normal_(tensor: MyTensor, gain: float = 1.0, generator: Generator | N
     >>> xavier_normal_(mydl.zeros(3, 3)).shape
     (3, 3)
     """
-    std = gain * math.sqrt(2 / max(sum(_fans(tensor, "xavier_normal_")), 1))
+    std = gain * math.sqrt(2 / max(sum(_calculate_fan_in_and_fan_out(tensor, "xavier_normal_")), 1))
     return _fill(tensor, _rng(generator).normal(0, std, tensor.shape), "xavier_normal_")
 
 
 def _kaiming_std(tensor: MyTensor, a: float, mode: str, nonlinearity: str, name: str) -> float:
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f'{name}: wanted "fan_in" or "fan_out" as mode, got {mode!r}')
-    fan = _fans(tensor, name)[0 if mode == "fan_in" else 1]
+    fan = _calculate_fan_in_and_fan_out(tensor, name)[0 if mode == "fan_in" else 1]
     return calculate_gain(nonlinearity, a) / math.sqrt(max(fan, 1))
 
 
@@ -240,7 +242,7 @@ def orthogonal_(tensor: MyTensor, gain: float = 1, generator: Generator | None =
     True
     """
     if tensor.ndim < 2:
-        raise ValueError(f"orthogonal_: wanted at least 2 dimensions, got shape {tensor.shape}")
+        raise ShapeError(f"orthogonal_: wanted at least 2 dimensions, got shape {tensor.shape}")
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
     q, r = np.linalg.qr(_rng(generator).normal(size=(max(rows, columns), min(rows, columns))))
     q = q * np.sign(np.diag(r))  # without this the draws are not uniform over the orthogonal matrices

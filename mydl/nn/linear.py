@@ -106,6 +106,8 @@ class Bilinear(NeuralNetwork):
         dtype: Any = None,
     ) -> None:
         super().__init__()
+        if in1_features <= 0:
+            raise ValueError(f"Bilinear: wanted in1_features above 0, got {in1_features}")
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         self.weight = new_parameter((out_features, in1_features, in2_features), device, dtype)
         self.register_parameter("bias", new_parameter((out_features,), device, dtype) if bias else None)

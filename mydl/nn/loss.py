@@ -8,8 +8,8 @@ from mydl.nn.module import NeuralNetwork
 from mydl.tensor import MyTensor
 
 __all__ = [
-    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "NLLLoss",
-    "SmoothL1Loss",
+    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "GaussianNLLLoss", "HuberLoss", "KLDivLoss", "L1Loss",
+    "MSELoss", "NLLLoss", "PoissonNLLLoss", "SmoothL1Loss",
 ]  # fmt: skip
 
 
@@ -224,3 +224,46 @@ class KLDivLoss(_Loss):
     def forward(self, input: MyTensor, target: MyTensor) -> MyTensor:
         """The pointwise divergence, reduced."""
         return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class PoissonNLLLoss(_Loss):
+    """exp(x) - t x for the logarithm of a rate, x - t ln(x + eps) for a rate; with `full` Stirling's term too.
+
+    >>> import mydl
+    >>> PoissonNLLLoss()(mydl.tensor([0.0]), mydl.tensor([2.0]))
+    tensor(1.)
+    """
+
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        size_average: bool | None = None,
+        eps: float = 1e-8,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.log_input, self.full, self.eps = log_input, full, eps
+
+    def forward(self, log_input: MyTensor, target: MyTensor) -> MyTensor:
+        """The negative log-likelihood of the counts."""
+        options = {"log_input": self.log_input, "full": self.full, "eps": self.eps}
+        return F.poisson_nll_loss(log_input, target, reduction=self.reduction, **options)
+
+
+class GaussianNLLLoss(_Loss):
+    """(ln max(var, eps) + (x - t)² / max(var, eps)) / 2, and ln(2 pi) / 2 more with `full`.
+
+    >>> import mydl
+    >>> GaussianNLLLoss()(mydl.tensor([1.0]), mydl.tensor([3.0]), mydl.tensor([1.0]))
+    tensor(2.)
+    """
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.full, self.eps = full, eps
+
+    def forward(self, input: MyTensor, target: MyTensor, var: MyTensor | float) -> MyTensor:
+        """The negative log-likelihood."""
+        return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)

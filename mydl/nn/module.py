@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from mydl.autograd.modes import no_grad
+from mydl.errors import DtypeError
 from mydl.nn.hooks import Hooks, call_with_hooks
-from mydl.nn.state import IncompatibleKeys, load_into
+from mydl.nn.state import IncompatibleKeys, load_into, save_into
 from mydl.tensor import HookHandle, MyTensor, Parameter, read_to
 
 __all__ = ["NeuralNetwork"]
@@ -214,6 +216,13 @@ class NeuralNetwork:
             module = below
         return module
 
+    def set_submodule(self, target: str, module: NeuralNetwork) -> None:
+        """Put a module in the place of the one at a dotted path."""
+        if self.get_submodule(target) is self:
+            raise ValueError("set_submodule: wanted the path of a module below this one, got ''")
+        path, _, name = target.rpartition(".")
+        self.get_submodule(path).add_module(name, module)
+
     def _get(self, kind: str, target: str) -> Any:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
@@ -272,7 +281,7 @@ class NeuralNetwork:
         """
         device, dtype, _ = read_to(args, kwargs)
         if dtype is not None and dtype.kind != "f":
-            raise TypeError(f"to: a module takes floating dtypes only, got {dtype}")
+            raise DtypeError(f"to: a module takes floating dtypes only, got {dtype}")
         with no_grad():
             for tensor in (*self.parameters(), *self.buffers()):
                 for held in (tensor, tensor.grad):
@@ -307,16 +316,6 @@ class NeuralNetwork:
 
     # State ---------------------------------------------------------------------------------------------------
 
-    def _saved(self, prefix: str = "") -> Iterator[tuple[str, MyTensor]]:
-        """(name, tensor) of every parameter and persistent buffer, tied ones under each of their names."""
-        for kind in ("parameter", "buffer"):
-            for name, value in self._own(kind):
-                if value is not None and name not in self._unsaved:
-                    yield prefix + name, value
-        for name, module in self._own("module"):
-            if module is not None:
-                yield from module._saved(f"{prefix}{name}.")
-
     def state_dict(
         self, *, destination: dict | None = None, prefix: str = "", keep_vars: bool = False
     ) -> dict[str, MyTensor]:
@@ -326,10 +325,7 @@ class NeuralNetwork:
         >>> list(nn.Linear(2, 1).state_dict())
         ['weight', 'bias']
         """
-        state = {} if destination is None else destination
-        for name, value in self._saved(prefix):
-            state[name] = value if keep_vars else value.detach()
-        return state
+        return save_into(self, OrderedDict() if destination is None else destination, prefix, keep_vars)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -341,7 +337,7 @@ class NeuralNetwork:
         """
         if assign:
             raise NotImplementedError("load_state_dict: assign=True is not supported; values are copied")
-        return load_into(type(self).__name__, dict(self._saved()), state_dict, strict)
+        return load_into(self, state_dict, strict)
 
     # Hooks ---------------------------------------------------------------------------------------------------
 
@@ -372,6 +368,25 @@ class NeuralNetwork:
             raise NotImplementedError("register_forward_hook: always_call=True is not supported")
         return self._add_hook("forward", hook, with_kwargs, prepend)
 
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(module, prefix, keep_vars)` before `state_dict` comes to this module."""
+        return self._add_hook("save_pre", hook, False, False)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(module, state_dict, prefix, {})` when `state_dict` has come to this module and all below."""
+        return self._add_hook("save", hook, False, False)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(module, state_dict, prefix, {}, strict, [], [], errors)` before anything is loaded.
+
+        It may change `state_dict`, which is a copy, and append messages to `errors`.
+        """
+        return self._add_hook("load_pre", hook, False, False)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(module, incompatible_keys)` after loading; `strict` has been judged by then."""
+        return self._add_hook("load", hook, False, False)
+
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> HookHandle:
         """Call `hook(module, grad_output)` when the outputs' gradients are known; it may return others."""
         return self._add_hook("backward_pre", hook, False, prepend)
@@ -386,8 +401,15 @@ class NeuralNetwork:
         """What `repr` shows between the brackets; a layer overrides it."""
         return ""
 
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def _printed(self) -> Iterator[tuple[str, str]]:
+        """(name, text) of the modules below, as `repr` shows them."""
+        return ((name, repr(module)) for name, module in self._own("module"))
+
     def __repr__(self) -> str:
-        lines = [f"({name}): {_indented(repr(module))}" for name, module in self._own("module")]
+        lines = [f"({name}): {_indented(text)}" for name, text in self._printed()]
         extra = self.extra_repr().split("\n") if self.extra_repr() else []
         if not lines and len(extra) <= 1:
             return f"{type(self).__name__}({''.join(extra)})"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mydl.autograd.op import describe
+from mydl.errors import ShapeError
 from mydl.nn import functional as F
 from mydl.nn import init as initialisers
 from mydl.nn.linear import new_parameter
@@ -16,7 +17,7 @@ from mydl.tensor import MyTensor, Parameter
 
 __all__ = [
     "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "LayerNorm",
-    "RMSNorm",
+    "LocalResponseNorm", "RMSNorm",
 ]  # fmt: skip
 
 
@@ -75,7 +76,7 @@ class _ByChannel(NeuralNetwork):
     def _check_dims(self, input: MyTensor, wanted: tuple[int, ...]) -> None:
         if input.ndim not in wanted:
             dims = " or ".join(map(str, wanted))
-            raise ValueError(f"{type(self).__name__}: wanted an input of {dims} dimensions, got {describe(input)}")
+            raise ShapeError(f"{type(self).__name__}: wanted an input of {dims} dimensions, got {describe(input)}")
 
     def extra_repr(self) -> str:
         """The options."""
@@ -323,7 +324,7 @@ class GroupNorm(NeuralNetwork):
     ) -> None:
         super().__init__()
         if num_groups < 1 or num_channels % num_groups:
-            raise ValueError(f"GroupNorm: {num_groups} groups do not divide {num_channels} channels")
+            raise ShapeError(f"GroupNorm: {num_groups} groups do not divide {num_channels} channels")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
         self.register_parameter("weight", new_parameter((num_channels,), device, dtype, 1.0) if affine else None)
         self.register_parameter("bias", new_parameter((num_channels,), device, dtype) if affine and bias else None)
@@ -343,3 +344,24 @@ class GroupNorm(NeuralNetwork):
         """The options."""
         bias = self.bias is not None
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={bias}"
+
+
+class LocalResponseNorm(NeuralNetwork):
+    """x / (k + alpha · the mean of x² over `size` neighbouring channels)^beta (Krizhevsky et al., 2012).
+
+    >>> import mydl
+    >>> LocalResponseNorm(2)(mydl.ones(1, 4, 3, 3)).shape
+    (1, 4, 3, 3)
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: MyTensor) -> MyTensor:
+        """The normalised input."""
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        """The options."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mydl.errors import ShapeError
 from mydl.nn import functional as F
 from mydl.nn.functional.arguments import sizes_of
 from mydl.nn.module import NeuralNetwork
@@ -31,7 +32,7 @@ class _Pad(NeuralNetwork):
         """The input with its border."""
         if input.ndim not in (self.spatial + 1, self.spatial + 2) and self.mode != "constant":
             wanted = f"{self.spatial + 1} or {self.spatial + 2}"
-            raise ValueError(f"{type(self).__name__}: wanted an input of {wanted} dimensions, got {input.shape}")
+            raise ShapeError(f"{type(self).__name__}: wanted an input of {wanted} dimensions, got {input.shape}")
         return F.pad(input, self.padding, self.mode, self.value)
 
     def extra_repr(self) -> str:

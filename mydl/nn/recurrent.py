@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from mydl.autograd.op import describe
+from mydl.errors import ShapeError
 from mydl.nn import functional as F
 from mydl.nn import init
 from mydl.nn.linear import new_parameter
@@ -44,8 +45,9 @@ class _Recurrent(NeuralNetwork):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        if hidden_size < 1 or num_layers < 1:
-            raise ValueError(f"{name}: wanted hidden_size and num_layers above 0, got {hidden_size} and {num_layers}")
+        if min(input_size, hidden_size, num_layers) < 1:
+            sizes = f"{input_size}, {hidden_size} and {num_layers}"
+            raise ShapeError(f"{name}: wanted input_size, hidden_size and num_layers above 0, got {sizes}")
         if isinstance(dropout, bool) or not 0 <= dropout <= 1:
             raise ValueError(f"{name}: wanted dropout between 0 and 1, got {dropout!r}")
         if not 0 <= proj_size < hidden_size:
@@ -79,6 +81,14 @@ class _Recurrent(NeuralNetwork):
         bound = 1 / math.sqrt(self.hidden_size)
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)
+
+    @property
+    def all_weights(self) -> list[list[MyTensor]]:
+        """The parameters of each layer and direction: weight_ih, weight_hh, bias_ih, bias_hh and weight_hr."""
+        groups: dict[str, list[MyTensor]] = {}
+        for name, parameter in self.named_parameters():
+            groups.setdefault(name[name.index("_l") :], []).append(parameter)
+        return list(groups.values())
 
     def flatten_parameters(self) -> None:
         """Nothing: PyTorch's models call it to lay weights out for cuDNN."""
@@ -127,14 +137,14 @@ class _Recurrent(NeuralNetwork):
                 f"{name}: wanted a tensor, got {type(input).__name__}; packed sequences are not supported"
             )
         if input.ndim not in (2, 3) or input.shape[-1] != self.input_size:
-            raise ValueError(
+            raise ShapeError(
                 f"{name}: wanted an input (T, N, {self.input_size}), (N, T, {self.input_size}) with batch_first, or "
                 f"(T, {self.input_size}), got {describe(input)}"
             )
         batched = input.ndim == 3
         x = (input.transpose(0, 1) if self.batch_first else input) if batched else input.unsqueeze(1)
         if x.shape[0] == 0:
-            raise ValueError(f"{name}: wanted at least one step, got {describe(input)}")
+            raise ShapeError(f"{name}: wanted at least one step, got {describe(input)}")
         count = len(self._endings)
         if given is None:
             zeros = [x.xp.zeros((count, x.shape[1], size), x.dtype) for size in sizes]
@@ -143,7 +153,7 @@ class _Recurrent(NeuralNetwork):
             wanted = [(count, x.shape[1], size) if batched else (count, size) for size in sizes]
             for state, shape in zip(given, wanted):
                 if state.shape != shape:
-                    raise ValueError(f"{name}: wanted a state of shape {shape}, got {describe(state)}")
+                    raise ShapeError(f"{name}: wanted a state of shape {shape}, got {describe(state)}")
             states = given if batched else tuple(state.unsqueeze(1) for state in given)
         y, last = self._run(x, states)
         if not batched:

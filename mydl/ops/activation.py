@@ -69,8 +69,8 @@ class ELU(Op):
         (x,) = ctx.saved
         xp = ctx.xp
         # the positive side is taken out before exp: where it overflowed, 0 times inf would spoil a second derivative
-        slope = xp.exp(xp.where(x >= 0, 0, x)) * (ctx.alpha * ctx.scale)
-        return xp.where(x > 0, grad * ctx.scale, grad * slope)
+        slope = xp.exp(xp.where(x < 0, x, 0)) * (ctx.alpha * ctx.scale)
+        return xp.where(x <= 0, grad * slope, grad * ctx.scale)
 
 
 class GELU(Op):
@@ -131,7 +131,7 @@ class SiLU(Op):
 
 
 class HardTanh(Op):
-    """x held within [low, high]; d/dx = 1 strictly within, else 0 (Clamp's is 1 at the bounds too)."""
+    """x held within [low, high]; d/dx = 1 strictly within and for NaN, else 0 (Clamp's is 1 at the bounds too)."""
 
     @staticmethod
     def forward(ctx: Any, x: Any, *, low: float, high: float) -> Any:
@@ -142,7 +142,7 @@ class HardTanh(Op):
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         (x,) = ctx.saved
-        return ctx.xp.where((x > ctx.low) & (x < ctx.high), grad, 0)
+        return ctx.xp.where((x <= ctx.low) | (x >= ctx.high), 0, grad)
 
 
 class Hardswish(Op):

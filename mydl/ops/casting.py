@@ -9,6 +9,7 @@ import numpy as np
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import Op, tensor_of
 from mydl.backend import device_of, get_default_dtype, on_device
+from mydl.errors import DtypeError
 
 __all__ = [
     "Cast",
@@ -18,6 +19,7 @@ __all__ = [
     "promote",
     "promote_floating",
     "promote_numbers",
+    "promoted",
     "result_dtype",
     "to_floating",
 ]
@@ -66,8 +68,10 @@ def _has_array(value: Any) -> bool:
     return isinstance(value, Variable) or (hasattr(value, "dtype") and not isinstance(value, np.generic))
 
 
-def _promoted(dtypes: list[np.dtype]) -> np.dtype:
+def promoted(dtypes: list[np.dtype]) -> np.dtype:
     """The common dtype: the floating one wins over integers of any width, as in PyTorch."""
+    if any(d.kind not in _CATEGORY for d in dtypes):
+        raise TypeError(f"wanted dtypes of numbers, got {' and '.join(map(str, dtypes))}")
     highest = max(_CATEGORY[d.kind] for d in dtypes)
     if highest == 3:
         return np.result_type(*dtypes)
@@ -92,7 +96,7 @@ def result_dtype(*values: Any) -> np.dtype:
     result: np.dtype | None = None
     for level in levels:
         if level:
-            here = _promoted(level)
+            here = promoted(level)
             if result is None or _CATEGORY[here.kind] > _CATEGORY[result.kind]:
                 result = here
     if result is None:
@@ -137,14 +141,14 @@ def promote_numbers(inputs: tuple) -> tuple:
     """As `promote`; two booleans are refused."""
     inputs = promote(inputs)
     if all(isinstance(v, (bool, np.bool_)) or getattr(v, "dtype", None) == np.bool_ for v in inputs):
-        raise TypeError("wanted numbers, got booleans; use .long() first")
+        raise DtypeError("wanted numbers, got booleans; use .long() first")
     return inputs
 
 
 def numbers_only(inputs: tuple) -> tuple:
     """The inputs as they are; a boolean one is refused."""
     if inputs[0].dtype == bool:
-        raise TypeError("wanted numbers, got booleans; use .long() first")
+        raise DtypeError("wanted numbers, got booleans; use .long() first")
     return inputs
 
 

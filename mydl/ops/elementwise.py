@@ -7,6 +7,7 @@ from typing import Any
 
 from mydl import kernels
 from mydl.autograd.op import Op
+from mydl.errors import DtypeError
 from mydl.ops.casting import cast_all, numbers_only, result_dtype, to_floating
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Stepwise",
     "Tanh",
     "Where",
+    "signs",
 ]
 
 
@@ -270,7 +272,7 @@ class Erf(Op):
 
 
 class Abs(Op):
-    """|x|; d/dx = sign(x), 0 at 0."""
+    """|x|; d/dx = sign(x), 0 at 0 and where x is NaN."""
 
     prepare = numbers_only
 
@@ -282,7 +284,13 @@ class Abs(Op):
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         (x,) = ctx.saved
-        return grad * ctx.xp.sign(x)
+        return grad * signs(x)
+
+
+def signs(x: Any) -> Any:
+    """-1, 0 or 1 by the sign of each element, 0 for NaN: an array, a constant of the graph in second derivatives too."""
+    array = getattr(x, "array", x)
+    return (array > 0).astype(array.dtype) - (array < 0).astype(array.dtype)
 
 
 class Stepwise(Op):
@@ -359,7 +367,7 @@ class Clone(Op):
 def _promote_choices(inputs: tuple) -> tuple:
     condition, x, y = inputs
     if condition.dtype != bool:
-        raise TypeError(f"Where: wanted a boolean condition, got {condition.dtype}")
+        raise DtypeError(f"Where: wanted a boolean condition, got {condition.dtype}")
     dtype = result_dtype(x, y)
     # NumPy would read a Python float as float64 where both choices are numbers.
     return (condition, *(v if hasattr(v, "shape") else dtype.type(v) for v in cast_all((x, y), dtype)))

@@ -11,7 +11,7 @@ from mydl.backend import array_module
 
 __all__ = [
     "Diagonal", "Embedding", "Gather", "Place", "PlaceAt", "PlaceDiagonal", "Put", "PutView", "Scatter",
-    "ScatterPut", "Slice", "Take",
+    "ScatterPut", "Slice", "Take", "along",
 ]  # fmt: skip
 
 
@@ -80,11 +80,25 @@ def _added_at(zeros: Any, key: Any, x: Any) -> Any:
     if xp is not np and dtype not in (np.float32, np.float64):
         wide = {"f": np.float32, "c": dtype}.get(dtype.kind, np.uint64)  # modulo 2**64 the sign makes no difference
         zeros, x = zeros.astype(wide), x.astype(wide)
-    xp.add.at(zeros, key, x)
+    index = key[0] if isinstance(key, tuple) and len(key) == 1 else key
+    if isinstance(index, np.ndarray) and index.dtype.kind == "i" and zeros.ndim > 1 and zeros.size and xp is np:
+        _rows_added(zeros, index.reshape(-1, 1).astype(np.int64, copy=False), x)
+    else:
+        xp.add.at(zeros, key, x)
     return zeros.astype(dtype, copy=False)
 
 
-def _along(xp: Any, index: Any, axis: int) -> tuple:
+def _rows_added(zeros: np.ndarray, index: np.ndarray, x: np.ndarray) -> None:
+    """Add x's rows at `index` (n, 1) number by number, which NumPy does some ten times as fast as row by row."""
+    width = zeros.size // len(zeros)
+    columns, numbers = np.arange(width), x.reshape(-1, width)
+    block = max(1, 2**18 // width)  # rows at a time: a place is an int64, and all of them would take much memory
+    for start in range(0, len(index), block):
+        places = index[start : start + block] * width + columns
+        np.add.at(zeros.reshape(-1), places.reshape(-1), numbers[start : start + block].reshape(-1))
+
+
+def along(xp: Any, index: Any, axis: int) -> tuple:
     """The key that picks `index` along `axis`, and its own position along the other axes."""
     key = []
     for i, n in enumerate(index.shape):
@@ -103,7 +117,7 @@ class Gather(Op):
         ctx.index, ctx.axis, ctx.input_shape = index, axis, x.shape
         if x.ndim == 0:
             return ctx.xp.broadcast_to(x, index.shape).copy()
-        return ctx.xp.asarray(x[_along(ctx.xp, index, axis % x.ndim)])
+        return ctx.xp.asarray(x[along(ctx.xp, index, axis % x.ndim)])
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -118,9 +132,9 @@ class Scatter(Op):
         ctx.index, ctx.axis, ctx.source_shape = index, axis, x.shape
         y = ctx.xp.zeros(shape, dtype=x.dtype)
         if y.ndim == 0:
-            return y + x.sum()
+            return y + x.sum(dtype=x.dtype)
         part = x[tuple(slice(0, n) for n in index.shape)]
-        return _added_at(y, _along(ctx.xp, index, axis % y.ndim), part)
+        return _added_at(y, along(ctx.xp, index, axis % y.ndim), part)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -141,7 +155,7 @@ class ScatterPut(Op):
             y[...] = value if value.ndim == 0 else value[0]
             return y
         part = value[tuple(slice(0, n) for n in index.shape)] if value.ndim else value
-        y[_along(ctx.xp, index, axis % y.ndim)] = part
+        y[along(ctx.xp, index, axis % y.ndim)] = part
         return y
 
     @staticmethod

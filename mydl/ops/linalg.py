@@ -1,22 +1,32 @@
-"""Matrix products: matmul, and the affine map of a linear layer."""
+"""Matrix products: matmul, and the affine map of a linear layer; systems of equations and determinants."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from mydl.autograd.op import Op
+import numpy as np
 
-__all__ = ["Linear", "MatMul"]
+from mydl import kernels
+from mydl.autograd.op import Op
+from mydl.backend import array_module
+from mydl.errors import DtypeError
+
+__all__ = ["Linear", "MatMul", "SLogDet", "Solve"]
 
 
 def _same_dtype(inputs: tuple) -> tuple:
     x, y = inputs
-    if x.dtype == bool:
-        raise TypeError("MatMul: wanted numbers, got booleans; use .long() first")
+    if x.dtype == bool and 0 not in (*x.shape, *y.shape):
+        raise DtypeError("MatMul: wanted numbers, got booleans; use .long() first")
     if x.dtype is y.dtype or x.dtype == y.dtype:
         return inputs
-    raise TypeError(f"MatMul: wanted operands of one dtype, got {x.dtype} and {y.dtype}; cast one with .to(dtype)")
+    raise DtypeError(f"MatMul: wanted operands of one dtype, got {x.dtype} and {y.dtype}; cast one with .to(dtype)")
+
+
+def _matmul(ctx: Any, grad: Any) -> Any:
+    """The product that a backward rule uses: the recorded one, or the kernel that suits the arrays."""
+    return ctx.xp.matmul if ctx.recording else kernels.of(grad).matmul
 
 
 class MatMul(Op):
@@ -27,7 +37,7 @@ class MatMul(Op):
     @staticmethod
     def forward(ctx: Any, x: Any, y: Any) -> Any:
         ctx.save(x, y)
-        return ctx.xp.matmul(x, y)
+        return kernels.of(x).matmul(x, y)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -36,18 +46,18 @@ class MatMul(Op):
         dx = dy = None
         if len(x.shape) == 1 and len(y.shape) == 1:
             return (grad * y if needs_x else None), (grad * x if needs_y else None)
-        xp = ctx.xp
+        xp, matmul = ctx.xp, _matmul(ctx, grad)
         if len(y.shape) == 1:
             column = xp.expand_dims(grad, -1)
             dx = column * y if needs_x else None
-            dy = xp.matmul(xp.swapaxes(x, -1, -2), column)[..., 0] if needs_y else None
+            dy = matmul(xp.swapaxes(x, -1, -2), column)[..., 0] if needs_y else None
         elif len(x.shape) == 1:
             row = xp.expand_dims(grad, -2)
-            dx = xp.matmul(row, xp.swapaxes(y, -1, -2))[..., 0, :] if needs_x else None
+            dx = matmul(row, xp.swapaxes(y, -1, -2))[..., 0, :] if needs_x else None
             dy = xp.expand_dims(x, -1) * row if needs_y else None
         else:
-            dx = xp.matmul(grad, xp.swapaxes(y, -1, -2)) if needs_x else None
-            dy = xp.matmul(xp.swapaxes(x, -1, -2), grad) if needs_y else None
+            dx = matmul(grad, xp.swapaxes(y, -1, -2)) if needs_x else None
+            dy = matmul(xp.swapaxes(x, -1, -2), grad) if needs_y else None
         return dx, dy
 
 
@@ -62,9 +72,9 @@ class Linear(Op):
         if x.ndim == 0 or x.shape[-1] != w.shape[-1]:
             raise ValueError(f"wanted an input of shape (…, {w.shape[-1]}) for a weight of shape {w.shape}")
         if x.dtype != w.dtype:
-            raise TypeError("wanted input and weight of one dtype; cast one with .to(dtype)")
+            raise DtypeError("wanted input and weight of one dtype; cast one with .to(dtype)")
         ctx.save(x, w)
-        y = ctx.xp.matmul(x, w.T)
+        y = kernels.of(x).matmul(x, w.T)
         if b is not None:
             y += b
         return y
@@ -72,7 +82,7 @@ class Linear(Op):
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         x, w = ctx.saved
-        xp = ctx.xp
+        xp, matmul = ctx.xp, _matmul(ctx, grad)
         needs_x, needs_w, needs_b = ctx.needs_input_grad
         one_output = len(w.shape) == 1
         if one_output:
@@ -80,13 +90,53 @@ class Linear(Op):
         rows, columns = (xp.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1])) for a in (grad, x))
         dx = dw = db = None
         if needs_x:
-            dx = grad * w if one_output else xp.matmul(grad, w)
+            dx = grad * w if one_output else matmul(grad, w)
         if needs_w:
             dw = (
                 xp.sum(rows * columns, axis=0)
                 if one_output
-                else xp.matmul(xp.transpose(rows), columns, out=ctx.grad_buffer(1))
+                else matmul(xp.transpose(rows), columns, out=ctx.grad_buffer(1))
             )
         if needs_b:
             db = xp.sum(rows, axis=0, out=ctx.grad_buffer(2))
         return dx, dw, db
+
+
+def _wide(x: Any) -> Any:
+    """float16 as float32: LAPACK knows no narrower one."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+class Solve(Op):
+    """x = a⁻¹ b for a (…, n, n) and b (…, n, k); db = a⁻ᵀ g, da = -db xᵀ."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Any, b: Any) -> Any:
+        x = ctx.xp.linalg.solve(_wide(a), _wide(b)).astype(a.dtype, copy=False)
+        ctx.save(a, x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        a, x = ctx.saved
+        xp = ctx.xp
+        db = ctx.call(Solve, xp.swapaxes(a, -1, -2), grad)
+        return (-xp.matmul(db, xp.swapaxes(x, -1, -2)) if ctx.needs_input_grad[0] else None), db
+
+
+class SLogDet(Op):
+    """(sign, ln |det a|) for a (…, n, n); the second gives da = g a⁻ᵀ, the first is constant."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Any) -> Any:
+        ctx.save(a)
+        return tuple(ctx.xp.asarray(part, dtype=a.dtype) for part in ctx.xp.linalg.slogdet(_wide(a)))
+
+    @staticmethod
+    def backward(ctx: Any, grads: Any) -> Any:
+        (a,) = ctx.saved
+        xp, array = ctx.xp, getattr(a, "array", a)
+        if grads[1] is None:
+            return xp.zeros_like(a)
+        identity = array_module(array).broadcast_to(array_module(array).eye(a.shape[-1], dtype=a.dtype), a.shape)
+        return xp.reshape(grads[1], (*a.shape[:-2], 1, 1)) * ctx.call(Solve, xp.swapaxes(a, -1, -2), identity)

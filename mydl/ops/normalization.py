@@ -72,18 +72,12 @@ class BatchNormEval(Op):
 
     @staticmethod
     def forward(ctx: Any, x: Any, weight: Any, bias: Any, *, mean: Any, var: Any, eps: float) -> Any:
-        column = (-1, *(1,) * (x.ndim - 2))
-        inv_std = 1 / ctx.xp.sqrt(var + eps)
-        scale = inv_std if weight is None else inv_std * weight
-        shift = -mean * scale if bias is None else bias - mean * scale
         needs_x, needs_w, _ = ctx.needs_input_grad
         ctx.save(x if needs_w else None, weight if needs_x else None)
-        # running statistics may move on, in place, before backward
-        ctx.mean = mean.copy() if needs_w else None
-        ctx.inv_std, ctx.input_shape = inv_std, x.shape
-        y = x * scale.reshape(column).astype(x.dtype, copy=False)
-        y += shift.reshape(column).astype(x.dtype, copy=False)
-        return y
+        ctx.input_shape = x.shape
+        if needs_x or needs_w:  # from a copy: running statistics may move on, in place, before backward
+            ctx.mean, ctx.inv_std = mean.copy(), 1 / ctx.xp.sqrt(var + eps)
+        return kernels.of(x).batch_norm_eval(x, weight, bias, mean, var, eps)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:

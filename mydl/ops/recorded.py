@@ -34,11 +34,6 @@ def _module(x: Any) -> Any:
     return array_module(_array(x))
 
 
-def sign(x: Any) -> Any:
-    """-1, 0 or 1 by the sign: a constant of the graph, whose derivative is 0 everywhere."""
-    return tensor_of(_module(x).sign(_array(x)))
-
-
 def asarray(x: Any) -> Any:
     """x as a tensor."""
     return tensor_of(x)

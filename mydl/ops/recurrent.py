@@ -25,23 +25,28 @@ class LSTMStep(Op):
     @staticmethod
     def forward(ctx: Any, a: Any, c: Any) -> Any:
         ctx.save(a, c)
-        i, f, g, o = LSTMStep.gates(ctx, a)
+        i, f, g, o = LSTMStep.values(ctx, a)
         cell = f * c + i * g
-        return o * ctx.xp.tanh(cell), cell
+        t = ctx.xp.tanh(cell)
+        ctx.gates = i, f, g, o, t
+        return o * t, cell
 
     @staticmethod
-    def gates(ctx: Any, a: Any) -> tuple:
-        """The gates' values: sigmoids, and the tanh of g."""
-        i, f, g, o = _parts(a, 4)
-        return ctx.call(Sigmoid, i), ctx.call(Sigmoid, f), ctx.xp.tanh(g), ctx.call(Sigmoid, o)
+    def values(ctx: Any, a: Any) -> tuple:
+        """The gates: sigmoids, in one call though g has no use for it, and the tanh of g."""
+        i, f, _, o = _parts(ctx.call(Sigmoid, a), 4)
+        return i, f, ctx.xp.tanh(_parts(a, 4)[2]), o
 
     @staticmethod
     def backward(ctx: Any, grads: Any) -> Any:
         dh, dc = grads
         a, c = ctx.saved
         xp = ctx.xp
-        i, f, g, o = LSTMStep.gates(ctx, a)
-        t = xp.tanh(f * c + i * g)
+        if ctx.recording:
+            i, f, g, o = LSTMStep.values(ctx, a)
+            t = xp.tanh(f * c + i * g)
+        else:
+            i, f, g, o, t = ctx.gates
         do = xp.zeros_like(o)
         if dh is not None:
             through = dh * o * (1 - t * t)
@@ -60,20 +65,19 @@ class GRUStep(Op):
     @staticmethod
     def forward(ctx: Any, a: Any, b: Any, h: Any) -> Any:
         ctx.save(a, b, h)
-        _, z, n = GRUStep.gates(ctx, a, b)
+        ctx.gates = _, z, n = GRUStep.values(ctx, a, b)
         return n + z * (h - n)
 
     @staticmethod
-    def gates(ctx: Any, a: Any, b: Any) -> tuple:
-        """(r, z, n)."""
-        (a_r, a_z, a_n), (b_r, b_z, b_n) = _parts(a, 3), _parts(b, 3)
-        r = ctx.call(Sigmoid, a_r + b_r)
-        return r, ctx.call(Sigmoid, a_z + b_z), ctx.xp.tanh(a_n + r * b_n)
+    def values(ctx: Any, a: Any, b: Any) -> tuple:
+        """The gates (r, z, n)."""
+        r, z, _ = _parts(ctx.call(Sigmoid, a + b), 3)
+        return r, z, ctx.xp.tanh(_parts(a, 3)[2] + r * _parts(b, 3)[2])
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         a, b, h = ctx.saved
-        r, z, n = GRUStep.gates(ctx, a, b)
+        r, z, n = GRUStep.values(ctx, a, b) if ctx.recording else ctx.gates
         dn = grad * (1 - z) * (1 - n * n)
         dz = grad * (h - n) * z * (1 - z)
         dr = dn * _parts(b, 3)[2] * r * (1 - r)

@@ -10,9 +10,10 @@ import numpy as np
 from mydl.autograd.op import Op
 from mydl.backend import array_module
 from mydl.ops.casting import to_floating
+from mydl.ops.elementwise import signs
 from mydl.ops.indexing import Scatter
 
-__all__ = ["ArgReduce", "CumProd", "CumSum", "Extremum", "LogSumExp", "Mean", "Prod", "Sum", "Var"]
+__all__ = ["ArgReduce", "CumProd", "CumSum", "Extremum", "LogSumExp", "Mean", "Norm", "Picked", "Prod", "Sum", "Var"]
 
 
 def _kept_shape(shape: tuple, axis: Any) -> tuple:
@@ -84,8 +85,10 @@ class Var(Op):
         xp = ctx.xp
         kept = _kept_shape(x.shape, ctx.axis)
         mean = xp.reshape(xp.sum(x, axis=ctx.axis, keepdims=True) / max(_count(x.shape, ctx.axis), 1), kept)
-        scale = 2 / ctx.freedom if ctx.freedom else float("inf")
-        return xp.reshape(grad, kept) * ((x - mean) * scale)
+        grad = xp.reshape(grad, kept)
+        if ctx.axis is None and ctx.freedom <= 0:  # nothing varies freely: PyTorch's infinity, NaN where x is the mean
+            return grad * xp.where(x == mean, np.nan, xp.full_like(x, np.inf))
+        return grad * ((x - mean) * (2 / ctx.freedom if ctx.freedom else float("inf")))
 
 
 def _safe_mean(x: Any, axis: Any) -> Any:
@@ -107,9 +110,67 @@ class Extremum(Op):
         (x,) = ctx.saved
         array = getattr(x, "array", x)  # the mask is a constant of the graph, in second derivatives too
         top = (array.max if ctx.largest else array.min)(axis=ctx.axis, keepdims=True)
-        mask = (array == top) | (array != array) & (top != top)
-        share = mask.astype(array.dtype) / mask.sum(axis=ctx.axis, keepdims=True).astype(array.dtype)
-        return ctx.xp.reshape(grad, _kept_shape(array.shape, ctx.axis)) * share
+        # Where the top is NaN no element equals it: the shares are 0/0 then, as PyTorch's are.
+        return ctx.xp.reshape(grad, _kept_shape(array.shape, ctx.axis)) * _shares(array == top, array.dtype, ctx.axis)
+
+
+def _shares(mask: Any, dtype: Any, axis: Any) -> Any:
+    """1/n for each of the n elements of a slice that are chosen, 0 for the others."""
+    return mask.astype(dtype) / mask.sum(axis=axis, keepdims=True).astype(dtype)
+
+
+class Picked(Op):
+    """`value`, which is that of one element of x or more; they share the gradient evenly."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, value: Any) -> Any:
+        ctx.mask = (x == value) | (x != x) & (value != value)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return grad * _shares(ctx.mask, grad.dtype, None)
+
+
+class Norm(Op):
+    """(sum |x|**p)**(1/p) over `axis`; dx = sign(x) (|x| / y)**(p-1), 0 where x or y is 0.
+
+    For p = inf and -inf the largest and the smallest |x|, whose elements share the gradient evenly.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, *, p: float, axis: Any = None, keepdims: bool = False) -> Any:
+        ctx.p, ctx.axis = p, axis
+        wide = ctx.xp.abs(x).astype(np.float32 if x.dtype == np.float16 else x.dtype, copy=False)
+        if math.isinf(p):
+            y = (wide.max if p > 0 else wide.min)(axis=axis, keepdims=keepdims)
+        elif p == 1:
+            y = wide.sum(axis=axis, keepdims=keepdims)
+        elif p == 2:
+            y = ctx.xp.sqrt((wide * wide).sum(axis=axis, keepdims=keepdims))
+        else:
+            y = (wide**p).sum(axis=axis, keepdims=keepdims) ** (1 / p)
+        y = y.astype(x.dtype, copy=False)
+        ctx.save(x, y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        x, y = ctx.saved
+        xp, p = ctx.xp, ctx.p
+        grad, y = (xp.reshape(v, _kept_shape(x.shape, ctx.axis)) for v in (grad, y))
+        if p == 1:
+            return grad * signs(x)
+        if math.isinf(p):
+            array, top = abs(getattr(x, "array", x)), getattr(y, "array", y)
+            mask = (array == top) | (array != array) & (top != top)
+            return grad * (signs(x) * _shares(mask, array.dtype, ctx.axis))
+        # at 0 the root is not differentiable: neither value nor derivative of what follows may divide by it
+        scale, y = xp.where(y == 0, 0, grad), xp.where(y == 0, 1, y)
+        if p == 2:
+            return scale * (x / y)
+        powers = xp.where(x == 0, 0, xp.abs(xp.where(x == 0, 1, x)) ** (p - 1))
+        return scale * (signs(x) * powers / y ** (p - 1))
 
 
 class ArgReduce(Op):
@@ -141,17 +202,23 @@ class Prod(Op):
 
     @staticmethod
     def forward(ctx: Any, x: Any, *, axis: int | None = None, keepdims: bool = False) -> Any:
-        ctx.save(x)
+        y = x.prod(axis=axis, keepdims=keepdims, dtype=x.dtype if x.dtype.kind in "iu" else None)
+        ctx.save(x, y)
         ctx.axis = axis
-        return x.prod(axis=axis, keepdims=keepdims, dtype=x.dtype if x.dtype.kind in "iu" else None)
+        return y
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
-        (x,) = ctx.saved
-        xp = ctx.xp
+        x, y = ctx.saved
+        xp, axis = ctx.xp, ctx.axis
         if len(x.shape) == 0:
             return grad
-        axis = ctx.axis
+        grad, y = (xp.reshape(v, _kept_shape(x.shape, axis)) for v in (grad, y))
+        zeros = int((getattr(x, "array", x) == 0).sum())
+        if not zeros:
+            return grad * (y / x)
+        if zeros > 1 and axis is None and not ctx.recording:
+            return xp.zeros_like(x)
         rows = xp.reshape(x, (-1,)) if axis is None else xp.swapaxes(x, axis, -1)
         # Products of all before and of all after each element, so that no division meets a zero.
         ones = xp.ones_like(rows[..., :1])
@@ -159,11 +226,15 @@ class Prod(Op):
         after = xp.flip(xp.concatenate((rows[..., 1:], ones), axis=-1), axis=-1)
         others = ctx.call(CumProd, before, axis=-1) * xp.flip(ctx.call(CumProd, after, axis=-1), axis=-1)
         others = xp.reshape(others, x.shape) if axis is None else xp.swapaxes(others, axis, -1)
-        return xp.reshape(grad, _kept_shape(x.shape, axis)) * others
+        return grad * others
 
 
 class CumProd(Op):
-    """Running products y along one axis; dx_k = sum over i >= k of g_i y_i / x_k, without the division at a 0."""
+    """Running products y along one axis; dx_k = sum over i >= k of g_i y_i / x_k.
+
+    At the first 0 the division is left out: dx = product of all before · sum of g_i times the product of those
+    between, up to the second 0. From there on dx = 0.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Any, *, axis: int) -> Any:
@@ -176,11 +247,19 @@ class CumProd(Op):
     def backward(ctx: Any, grad: Any) -> Any:
         x, y = ctx.saved
         xp, axis = ctx.xp, ctx.axis
-        if len(x.shape) == 0:
+        if len(x.shape) == 0 or x.shape[axis] == 1:
             return grad
         zero = getattr(x, "array", x) == 0
         if not zero.any():
-            return xp.flip(xp.cumsum(xp.flip(grad * y, axis=axis), axis=axis), axis=axis) / x
+            return _from_the_end(xp, grad * y, axis) / x
+        if not ctx.recording:
+            seen = xp.cumsum(zero, axis=axis)  # zeros up to here
+            first, before, between = zero & (seen == 1), seen == 0, seen == 1
+            products = xp.cumprod(xp.where(between & ~first, x, 1), axis=axis)
+            head = xp.prod(xp.where(before, x, 1), axis=axis, keepdims=True)
+            at_first = head * xp.sum(xp.where(between, grad * products, 0), axis=axis, keepdims=True)
+            dx = _from_the_end(xp, xp.where(before, grad * y, 0), axis) / xp.where(before, x, 1)
+            return xp.where(before, dx, xp.where(first, at_first, 0)).astype(x.dtype, copy=False)
         # products[..., i, k] is the product of the elements up to i with element k left out, for i >= k
         length = x.shape[axis]
         rows = xp.expand_dims(xp.swapaxes(x, axis, -1), -1)
@@ -212,8 +291,12 @@ class CumSum(Op):
     def backward(ctx: Any, grad: Any) -> Any:
         if len(grad.shape) == 0:
             return grad
-        xp = ctx.xp
-        return xp.flip(xp.cumsum(xp.flip(grad, axis=ctx.axis), axis=ctx.axis), axis=ctx.axis)
+        return _from_the_end(ctx.xp, grad, ctx.axis)
+
+
+def _from_the_end(xp: Any, x: Any, axis: int) -> Any:
+    """Running sums from the other end."""
+    return xp.flip(xp.cumsum(xp.flip(x, axis=axis), axis=axis), axis=axis)
 
 
 class LogSumExp(Op):
@@ -239,6 +322,4 @@ class LogSumExp(Op):
         x, y = ctx.saved
         xp = ctx.xp
         kept = _kept_shape(x.shape, ctx.axis)
-        # Where every x is -inf the softmax is 0/0; its gradient is taken as 0.
-        top = xp.where(y == -np.inf, 0, y)
-        return xp.reshape(grad, kept) * xp.exp(x - xp.reshape(top, kept))
+        return xp.reshape(grad, kept) * xp.exp(x - xp.reshape(y, kept))

@@ -2,20 +2,26 @@
 
 from mydl.optim import lr_scheduler
 from mydl.optim.adam import Adam, AdamW, NAdam, RAdam
+from mydl.optim.adamax import Adamax
 from mydl.optim.adaptive import Adadelta, Adagrad, RMSprop
+from mydl.optim.lbfgs import LBFGS
 from mydl.optim.optimizer import Optimizer
+from mydl.optim.rprop import Rprop
 from mydl.optim.sgd import SGD, Momentum
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "Momentum",
     "NAdam",
     "Optimizer",
     "RAdam",
     "RMSprop",
+    "Rprop",
     "lr_scheduler",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from mydl import kernels
 from mydl.backend import array_module
+from mydl.kernels import capture
 from mydl.kernels.reference.optimizer import blocks
 from mydl.optim.adaptive import decayed_gradient
 from mydl.optim.flat import FlatOptimizer
@@ -87,6 +88,8 @@ class Adam(FlatOptimizer):
         }
         super().__init__(params, defaults)
 
+    follows_captured = True
+
     def moment_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         """The two averages, and the largest second one with `amsgrad`."""
         names = ("exp_avg", "exp_avg_sq")
@@ -98,17 +101,16 @@ class Adam(FlatOptimizer):
         """One step; see the class."""
         m, v, *largest = moments
         step = int(scalars[0]) + 1
-        beta1, beta2 = group["betas"]
         kernels.of(p).adam_step(
             p,
             g,
             m,
             v,
             largest[0] if largest else None,
-            step,
-            float(group["lr"]),
-            float(beta1),
-            float(beta2),
+            capture.count(scalars[0]),
+            capture.live(lambda: float(group["lr"])),
+            capture.live(lambda: float(group["betas"][0])),
+            float(group["betas"][1]),
             float(group["eps"]),
             float(group["weight_decay"]),
             group["decoupled_weight_decay"],

@@ -20,6 +20,7 @@ import numpy as np
 from mydl.autograd.modes import enable_grad, mode
 from mydl.autograd.op import alike, describe, tensor_of
 from mydl.backend import array_module, device_of, get_default_dtype, on_device
+from mydl.kernels import capture
 from mydl.optim.optimizer import Optimizer
 from mydl.tensor import HookHandle, MyTensor
 
@@ -166,6 +167,12 @@ class _Run:
         )
 
 
+def _frozen(group: dict[str, Any]) -> dict[str, Any]:
+    """The options that a captured step keeps as they were: all but those that schedulers change at every step."""
+    options = {k: v for k, v in group.items() if k not in ("params", "lr", "momentum", "betas") and k[:4] != "init"}
+    return options | {"beta2": group["betas"][1:] if "betas" in group else ()}
+
+
 class FlatOptimizer(Optimizer):
     """An optimizer whose step is arithmetic on flat arrays, the base of all of mydl's own.
 
@@ -173,6 +180,7 @@ class FlatOptimizer(Optimizer):
     Parameters without a gradient are skipped; each parameter counts its own steps.
     """
 
+    follows_captured = False  # whether `update` reads what changes from step to step through mydl.kernels.capture
     _stepped = False  # whether step has been called: a scheduler warns when it is stepped first
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
@@ -292,13 +300,50 @@ class FlatOptimizer(Optimizer):
         elsewhere = first.array is not begin.slot.array  # somebody holds its memory: its place serves as scratch
         if elsewhere:
             begin.slot.array[...] = first.array
-        scalars = mode.quiet(self.update, group, p, g, moments, run.scalars, run.first)
+        scalars: Sequence[Any] = run.scalars
+        if capture.current is not None:
+            self._check_capture(run, elsewhere)
+            scalars = [self.state[first][name].array for name in self.scalar_state]  # read again at each replay
+        scalars = mode.quiet(self.update, group, p, g, moments, scalars, run.first)
         if elsewhere:
             first.array[...] = begin.slot.array
         for parameter in run.parameters:
             parameter._version[0] += 1
             for name, value in zip(self.scalar_state, scalars, strict=True):
                 self.state[parameter][name].array[...] = value
+        if capture.current is not None:
+            self._note_capture(capture.current, group, run)
+
+    def _check_capture(self, run: _Run, elsewhere: bool) -> None:
+        """NotImplementedError for what a captured step cannot do again."""
+        name = type(self).__name__
+        if not self.follows_captured:
+            capture.refuse(f"a step of {name}")
+        if self._before_step or self._after_step:
+            capture.refuse(f"a step of {name} with hooks")
+        if run.first or elsewhere:
+            capture.refuse(f"a step of {name} with new state, or of parameters whose memory is held elsewhere,")
+
+    def _note_capture(self, noted: capture.Capture, group: dict[str, Any], run: _Run) -> None:
+        """Tell the step that is being captured what this run did on the host, and what it took for granted."""
+        places = [(p, self._places[p]) for p in run.parameters]
+        options = _frozen(group)
+
+        def count(by: int) -> None:
+            for p in run.parameters:
+                p._version[0] += 1
+                for name in self.scalar_state:
+                    self.state[p][name].array[...] += by
+
+        def still_so() -> bool:
+            return (
+                all(self._places.get(p) is place and p.array is place.slot.array for p, place in places)
+                and _frozen(group) == options
+            )
+
+        noted.replays.append(lambda: count(1))
+        noted.undo.append(lambda: count(-1))
+        noted.valid.append(still_so)
 
     def _checked(self, p: MyTensor, gradient: Any) -> Any:
         """A gradient outside the buffer, in one dimension; RuntimeError if it does not fit the parameter."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mydl import kernels
+from mydl.kernels import capture
 from mydl.optim.flat import FlatOptimizer
 from mydl.optim.optimizer import check_options, check_rates
 
@@ -45,6 +46,7 @@ class SGD(FlatOptimizer):
     """
 
     scalar_state = ()
+    follows_captured = True
 
     def __init__(
         self,
@@ -90,8 +92,8 @@ class SGD(FlatOptimizer):
             p,
             g,
             moments[0] if moments else None,
-            float(group["lr"]),
-            float(group["momentum"]),
+            capture.live(lambda: float(group["lr"])),
+            capture.live(lambda: float(group["momentum"])),
             float(group["dampening"]),
             float(group["weight_decay"]),
             group["nesterov"],

@@ -9,8 +9,10 @@ import mydl
 from mydl.data import (
     ArrayDataset,
     ConcatDataset,
+    DataLoader,
     Dataset,
     ImageArrayDataset,
+    IterableDataset,
     Subset,
     TensorDataset,
     default_collate,
@@ -224,3 +226,65 @@ def test_tensors_of_two_dtypes_collate_as_pytorch_does():
     wanted = torch.utils.data.default_collate([torch.tensor(1), torch.tensor(2.5)])
     found = default_collate([mydl.tensor(1), mydl.tensor(2.5)])
     assert (found.tolist(), str(found.dtype)) == (wanted.tolist(), str(wanted.dtype).removeprefix("torch."))
+
+
+class Stream(IterableDataset):
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __iter__(self):
+        return ((np.full(2, n, np.float32), n) for n in range(self.size))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("size", "drop_last", "expected"),
+    [(5, False, [[0, 1], [2, 3], [4]]), (5, True, [[0, 1], [2, 3]]), (0, False, [])],
+)
+def test_an_iterable_dataset_is_read_in_its_own_order(workers, size, drop_last, expected):
+    loader = DataLoader(Stream(size), batch_size=2, drop_last=drop_last, num_workers=workers)
+    for _ in range(2):
+        assert [labels.tolist() for _, labels in loader] == expected
+    assert all(images.shape == (len(labels), 2) for images, labels in loader)
+    assert [label for _, label in DataLoader(Stream(3), batch_size=None)] == [0, 1, 2]
+    with pytest.raises(TypeError):
+        len(loader)  # nobody knows, unless the dataset does
+    with pytest.raises(ValueError, match="its own order"):
+        DataLoader(Stream(3), shuffle=True)
+
+
+def test_generic_aliases_as_annotations_and_bases():
+    from mydl.data import DataLoader, Sampler
+
+    class Numbers(Dataset[int]):
+        def __getitem__(self, index):
+            return index
+
+        def __len__(self):
+            return 3
+
+    assert DataLoader[int].__origin__ is DataLoader and Sampler[int].__args__ == (int,)
+    assert [batch.tolist() for batch in DataLoader(Numbers(), batch_size=2)] == [[0, 1], [2]]
+
+
+def test_chained_streams():
+    from mydl.data import ChainDataset, DataLoader, IterableDataset, get_worker_info
+
+    class Stream(IterableDataset):
+        def __init__(self, *values):
+            self.values = values
+
+        def __iter__(self):
+            assert get_worker_info() is None
+            return iter(self.values)
+
+        def __len__(self):
+            return len(self.values)
+
+    chain = Stream(1, 2) + Stream(3)
+    assert len(chain) == 3
+    for workers in (0, 2):
+        batches = [batch.tolist() for batch in DataLoader(chain, batch_size=2, num_workers=workers)]
+        assert batches == [[1, 2], [3]]
+    with pytest.raises(TypeError, match="IterableDatasets, got list"):
+        list(ChainDataset([Stream(1), [2]]))

@@ -9,15 +9,25 @@ from PIL import Image, ImageEnhance, ImageOps
 import mydl
 from mydl.data import draws, transforms, warp
 from mydl.data.transforms import (
+    CenterCrop,
     ColorJitter,
     Compose,
+    ConvertImageDtype,
+    GaussianBlur,
+    Grayscale,
     InterpolationMode,
     Lambda,
     Normalize,
+    Pad,
+    PILToTensor,
     RandomAffine,
+    RandomApply,
     RandomCrop,
+    RandomErasing,
     RandomHorizontalFlip,
+    RandomResizedCrop,
     RandomRotation,
+    RandomVerticalFlip,
     Resize,
     ToTensor,
 )
@@ -34,6 +44,8 @@ EVERY = [
     RandomRotation(40, BILINEAR, center=(2, 3), fill=100),
     RandomAffine(30, (0.2, 0.3), (0.7, 1.4), (5, 9), BILINEAR),
     RandomAffine(0, shear=(-10, 10, -20, 20), fill=77), ColorJitter(0.4, 0.5, 0.6, 0.2),
+    RandomVerticalFlip(), CenterCrop((7, 11)), Pad((1, 2, 3, 4), 9), Pad(2, padding_mode="reflect"), Grayscale(3),
+    RandomResizedCrop((6, 8)), GaussianBlur((3, 5)), RandomErasing(0.8), RandomApply([RandomRotation(40)], 0.6),
 ]  # fmt: skip
 
 
@@ -336,6 +348,91 @@ def test_compose_and_lambda():
     )
     with pytest.raises(TypeError, match="wanted a function, got int"):
         Lambda(3)
+
+
+def test_pieces_are_pillows():
+    image = Image.fromarray(COLOUR[0])
+    np.testing.assert_array_equal(CenterCrop((5, 4))(image), image.crop((2, 4, 6, 9)))  # 3.5 rounds to even, as there
+    np.testing.assert_array_equal(Pad((1, 2, 3, 4), (7, 8, 9))(image), _expanded(image, (1, 2, 3, 4), (7, 8, 9)))
+    np.testing.assert_array_equal(CenterCrop(13)(image), _expanded(image, (2, 0, 2, 1), 0))
+    np.testing.assert_array_equal(RandomVerticalFlip(1)(image), ImageOps.flip(image))
+    np.testing.assert_array_equal(RandomResizedCrop((6, 8), (1, 1), (0.75, 0.75))(image), Resize((6, 8))(image))
+
+
+def _expanded(image, border, fill):
+    left, top, right, bottom = border
+    fill = fill if isinstance(fill, tuple) else (fill,) * 3
+    canvas = Image.new("RGB", (image.width + left + right, image.height + top + bottom), fill)
+    canvas.paste(image, (left, top))
+    return canvas
+
+
+def test_resized_crops_have_the_area_and_the_shape_that_was_asked_for():
+    rows, columns = np.mgrid[:60, :80].astype(np.float32)
+    ramps = np.repeat(np.stack([rows, columns])[None], 300, axis=0)
+    out = RandomResizedCrop(20, (0.2, 0.5), (0.5, 2.0), InterpolationMode.NEAREST)(ramps)
+    height, width = ((out[:, c].max((1, 2)) - out[:, c].min((1, 2))) * 20 / 19 for c in (0, 1))
+    assert (height * width / 4800 > 0.15).all() and (height * width / 4800 < 0.6).all()
+    assert (width / height > 0.4).all() and (width / height < 2.5).all() and np.std(width / height) > 0.2
+    tall = np.zeros((1, 1, 90, 3), np.float32)
+    tall[:, :, 42:48] = 1  # no attempt can fit: the middle is taken
+    assert RandomResizedCrop(4, (0.9, 1.0), (0.5, 0.5))(tall).all()
+
+
+def test_grey_and_blur():
+    image = Image.fromarray(COLOUR[0])
+    grey = Grayscale()(image)
+    assert grey.mode == "L" and np.abs(np.asarray(grey, int) - np.asarray(image.convert("L"), int)).max() <= 1
+    assert Grayscale()(COLOUR).shape == (5, 12, 9, 1) and Grayscale(3)(ToTensor()(COLOUR)).shape == (5, 3, 12, 9)
+    point = np.zeros((1, 1, 9, 9))
+    point[0, 0, 4, 4] = 1
+    blurred = GaussianBlur((3, 5), sigma=0.8)(point)[0, 0]
+    across, down = (np.exp(-0.5 * (np.arange(-half, half + 1) / 0.8) ** 2) for half in (1, 2))
+    wanted = np.outer(down / down.sum(), across / across.sum())
+    np.testing.assert_allclose(blurred[2:7, 3:6], wanted, rtol=1e-12)
+    assert np.count_nonzero(blurred) == 15
+
+
+def test_erased_rectangles():
+    ones = np.ones((400, 3, 20, 30), np.float32)
+    out = RandomErasing(0.5, (0.1, 0.2), (0.5, 2.0), (5.0, 6.0, 7.0))(ones)
+    erased = out[:, 0] == 5
+    share = erased.mean((1, 2))
+    assert 0.4 < (share > 0).mean() < 0.6 and ((share == 0) | ((share > 0.07) & (share < 0.25))).all()
+    assert (out[:, 2][erased] == 7).all() and (ones == 1).all()
+    for mask in erased[share > 0]:  # one rectangle each
+        assert mask.sum() == mask.any(0).sum() * mask.any(1).sum()
+
+
+def test_random_apply_changes_a_part_of_the_batch():
+    batch = np.arange(200, dtype=np.uint8)[:, None, None] * np.ones((1, 5, 5), np.uint8)
+    out = RandomApply([Lambda(lambda x: 255 - x), Lambda(lambda x: x)], 0.3)(batch)
+    changed = (out == 255 - batch).all((1, 2))
+    assert 0.15 < changed.mean() < 0.45 and (out[~changed] == batch[~changed]).all()
+    with pytest.raises(ValueError, match="RandomApply"):
+        RandomApply([Resize(2)])(batch)
+
+
+def test_dtypes_of_images():
+    image = Image.fromarray(COLOUR[0])
+    tensor = PILToTensor()(image)
+    assert tensor.dtype == np.uint8 and tensor.shape == (3, 12, 9)
+    floating = ConvertImageDtype(mydl.float32)(tensor)
+    np.testing.assert_array_equal(floating.array, ToTensor()(image).array)
+    np.testing.assert_array_equal(ConvertImageDtype(mydl.uint8)(floating).array, tensor.array)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Pad((1, 2, 3)), lambda: Pad(1, padding_mode="circular"), lambda: Grayscale(2), lambda: GaussianBlur(4),
+        lambda: GaussianBlur(3, (0.0, 1.0)), lambda: RandomErasing(1.5), lambda: RandomErasing(scale=(0.5, 0.1)),
+        lambda: RandomResizedCrop(4, ratio=(2.0, 1.0)), lambda: RandomVerticalFlip(-0.1),
+    ],
+)  # fmt: skip
+def test_options_that_are_refused(make):
+    with pytest.raises(ValueError, match="wanted"):
+        make()
 
 
 def test_what_no_transform_takes():

@@ -41,6 +41,18 @@ FUNCTIONS = [
     ("interpolate", [IMAGE], {"scale_factor": 1.1}),
     ("interpolate", [IMAGE], {"scale_factor": 1.1, "mode": "bilinear"}),
     ("interpolate", [IMAGE], {"scale_factor": 1.1, "mode": "nearest-exact"}),
+    ("interpolate", [IMAGE], {"scale_factor": 2.1}),
+    ("interpolate", [(2, 3, 2, 3)], {"scale_factor": (2.4, 2.2)}),
+    ("interpolate", [IMAGE], {"size": (3, 13), "mode": "bicubic"}),
+    ("interpolate", [IMAGE], {"scale_factor": (1.1, 0.4), "mode": "bicubic", "align_corners": True}),
+    ("interpolate", [(2, 3, 2, 3, 4)], {"scale_factor": 1.7, "mode": "trilinear"}),
+    ("interpolate", [(2, 3, 7)], {"size": 5, "mode": "area"}),
+    ("interpolate", [IMAGE], {"scale_factor": (0.6, 1.5), "mode": "area"}),
+    ("local_response_norm", [(2, 3, 4)], {"size": 3}),
+    ("softmin", [(2, 3)], {"dim": 0}),
+    ("threshold", [(2, 3)], {"threshold": 0.1, "value": 2.0}),
+    ("alpha_dropout", [(2, 3)], {"p": 1.0, "training": True}),
+    ("dropout3d", [(2, 3, 1, 2, 2)], {"p": 1.0}),
     ("pad", [IMAGE], {"pad": (2, -3, -1, 2), "mode": "circular"}),
     ("max_pool2d", [IMAGE], {"kernel_size": (6, 4), "stride": (2, 4), "ceil_mode": True}),
     ("avg_pool1d", [(2, 3, 4)], {"kernel_size": 5, "ceil_mode": True}),
@@ -144,7 +156,7 @@ def test_no_function_widens_its_dtype(dtype, numbers):
         return mydl.tensor(numbers("dtype", *shape).astype(dtype), requires_grad=True)
 
     x, w, b = tensor(2, 4, 6, 6), tensor(4), tensor(4)
-    mean, var = mydl.zeros(4), mydl.ones(4)
+    mean, var = mydl.zeros(4).type(dtype), mydl.ones(4).type(dtype)
     results = [
         *(getattr(F, name)(x) for name in ACTIVATIONS),
         F.glu(x, 1),

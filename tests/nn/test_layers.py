@@ -115,6 +115,16 @@ LAYERS = [
     ("GLU", (1,), {}, [IMAGE]),
     ("PReLU", (), {}, BATCH),
     ("PReLU", (4,), {}, [IMAGE]),
+    ("CELU", (0.5,), {}, BATCH),
+    ("Softsign", (), {}, BATCH),
+    ("Tanhshrink", (), {}, BATCH),
+    ("Hardshrink", (0.3,), {}, BATCH),
+    ("Softshrink", (), {}, BATCH),
+    ("Threshold", (0.1, 20.0), {"inplace": False}, BATCH),
+    ("Softmin", (1,), {}, BATCH),
+    ("Softmax2d", (), {}, [IMAGE]),
+    ("LocalResponseNorm", (2,), {}, [IMAGE]),
+    ("LocalResponseNorm", (5, 0.3, 0.5, 2.0), {}, [(2, 7, 3)]),
     # borders and images
     ("ZeroPad2d", (1,), {}, [IMAGE]),
     ("ZeroPad2d", ((1, -2, 0, 3),), {}, [(4, 5, 6)]),
@@ -126,6 +136,9 @@ LAYERS = [
     ("Upsample", (), {"scale_factor": 2.0}, [IMAGE]),
     ("Upsample", ((7, 3),), {"mode": "bilinear"}, [IMAGE]),
     ("Upsample", (), {"scale_factor": 3.0, "mode": "bilinear", "align_corners": True}, [IMAGE]),
+    ("Upsample", (), {"scale_factor": (1.5, 2), "mode": "bicubic"}, [IMAGE]),
+    ("UpsamplingNearest2d", ((7, 3),), {}, [IMAGE]),
+    ("UpsamplingBilinear2d", (), {"scale_factor": 2}, [IMAGE]),
     ("PixelShuffle", (2,), {}, [IMAGE]),
     ("PixelUnshuffle", (2,), {}, [(3, 4, 6)]),
     ("Unfold", ((2, 3),), {"dilation": 2, "padding": 1, "stride": 2}, [IMAGE]),
@@ -148,6 +161,9 @@ LAYERS = [
         {"dropout": 0.0, "activation": "gelu", "norm_first": True, "batch_first": True, "bias": False},
         [(3, 4, 6)],
     ),
+    ("TransformerDecoderLayer", (6, 2, 7), {"dropout": 0.0}, [(4, 3, 6), (5, 3, 6)]),
+    ("TransformerDecoderLayer", (6, 2, 7), {"dropout": 0.0, "norm_first": True}, [(4, 6), (5, 6)]),
+    ("Transformer", (6, 2, 1, 2, 7, 0.0), {"batch_first": True}, [(3, 4, 6), (3, 5, 6)]),
 ]
 
 
@@ -238,6 +254,37 @@ def test_embedding(options, compare_layer):
     compare_layer(lambda nn: nn.Embedding(5, 3, **options), [index], twice=not options.get("scale_grad_by_freq"))
 
 
+BAG = np.array([[0, 1, 4], [1, 1, 2]])
+
+
+@pytest.mark.parametrize("mode", ["mean", "sum", "max"])
+@pytest.mark.parametrize("options", [{}, {"padding_idx": 1}, {"max_norm": 0.8}, {"include_last_offset": True}], ids=str)
+def test_embedding_bag(mode, options, compare_layer):
+    if options.get("include_last_offset"):
+        arrays = [BAG.reshape(-1), np.array([0, 2, 2, 6])]
+    else:
+        arrays = [BAG]
+        compare_layer(lambda nn: nn.EmbeddingBag(5, 3, mode=mode, **options), [BAG.reshape(-1), np.array([0, 2, 2])])
+    compare_layer(lambda nn: nn.EmbeddingBag(5, 3, mode=mode, **options), arrays, twice="max_norm" not in options)
+
+
+def test_embedding_bag_with_weights(compare_layer, numbers):
+    weights = numbers("weights", 2, 3)
+    compare_layer(lambda nn: nn.EmbeddingBag(5, 3, mode="sum"), [BAG, weights], lambda m, x, w: m(x, None, w), False)
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True:UserWarning")
+def test_transformer_masks(compare_layer, numbers):
+    src, tgt = numbers("src", 4, 2, 6), numbers("tgt", 3, 2, 6)
+
+    def call(model, src, tgt, padding):
+        mask = model.generate_square_subsequent_mask(3, device=src.device, dtype=src.dtype)
+        return model(src, tgt, tgt_mask=mask, src_key_padding_mask=padding, memory_key_padding_mask=padding)
+
+    padding = np.where([[False] * 4, [False, False, True, True]], -np.inf, 0.0)
+    compare_layer(lambda nn: nn.Transformer(6, 2, 2, 1, 7, 0.0), [src, tgt, padding], call, twice=False, evaluate=False)
+
+
 def test_running_statistics_over_several_batches(torch, numbers):
     import mydl
     from mydl import nn
@@ -253,3 +300,13 @@ def test_running_statistics_over_several_batches(torch, numbers):
             theirs(torch.tensor(x))
         for name, value in theirs.state_dict().items():
             np.testing.assert_allclose(ours.state_dict()[name].numpy(), value.numpy(), rtol=1e-12, err_msg=name)
+
+
+def test_embedding_bag_of_given_rows(compare_layer, numbers):
+    rows = numbers("rows", 5, 3)
+
+    def make(nn):
+        library = __import__("torch" if "torch" in nn.__name__ else "mydl")
+        return nn.EmbeddingBag.from_pretrained(library.tensor(rows), freeze=False, mode="sum", padding_idx=2)
+
+    compare_layer(make, [BAG])

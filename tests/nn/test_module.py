@@ -258,6 +258,8 @@ def test_a_state_that_does_not_fit_loads_nothing():
     state["layer.bias"] = np.ones(2)
     result = block.load_state_dict(state, strict=False)
     assert (result.missing_keys, result.unexpected_keys) == (["seen"], ["extra"])
+    assert repr(result) == "IncompatibleKeys(missing_keys=['seen'], unexpected_keys=['extra'])"
+    assert repr(block.load_state_dict(block.state_dict())) == "<All keys matched successfully>"
     assert block.layer.bias.tolist() == [1, 1]
     with pytest.raises(TypeError, match="'scale'"):
         block.load_state_dict({"scale": ["x", "y"]}, strict=False)

@@ -65,3 +65,21 @@ def test_vectors(torch):
         np.testing.assert_array_equal(parameter.detach().numpy(), 2 * old)
     with pytest.raises(ValueError, match=r"11 elements, got shape \(3,\)"):
         nn.utils.vector_to_parameters(mydl.ones(3), ours)
+
+
+@pytest.mark.parametrize(
+    ("batch_first", "value", "side"), [(False, 0.0, "right"), (True, -1.0, "right"), (True, 2.5, "left")]
+)
+@pytest.mark.parametrize("rest", [(), (2,), (2, 3)])
+def test_pad_sequence(batch_first, value, side, rest, torch):
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((length, *rest)) for length in (3, 1, 4)]
+    ours = [mydl.tensor(array, requires_grad=True) for array in arrays]
+    theirs = [torch.tensor(array, requires_grad=True) for array in arrays]
+    found = nn.utils.rnn.pad_sequence(ours, batch_first, value, side)
+    expected = torch.nn.utils.rnn.pad_sequence(theirs, batch_first, value, side)
+    np.testing.assert_array_equal(found.detach().numpy(), expected.detach().numpy())
+    (found**2).sum().backward()
+    np.testing.assert_array_equal(ours[1].grad.numpy(), 2 * arrays[1])
+    with pytest.raises(ValueError, match=r"pad_sequence: .*'up'"):
+        nn.utils.rnn.pad_sequence(ours, padding_side="up")

@@ -118,7 +118,12 @@ CASES: dict[str, list[tuple[Callable[..., Any], tuple[np.ndarray, ...]]]] = {
         (lambda x: x.var((0, 2), keepdim=True), (normal(2, 3, 2),)),
         (lambda x: x.var(unbiased=False), (normal(5),)),
     ],
-    "Extremum": [(lambda x: x.amax((0, 2)) ** 2, (distinct(2, 3, 2),)), (lambda x: x.min() ** 2, (distinct(4),))],
+    "Extremum": [(lambda x: x.amax((0, 2)) ** 2, (distinct(2, 3, 2),)), (lambda x: x.amin() ** 2, (distinct(4),))],
+    "Picked": [(lambda x: x.max() ** 2, (distinct(2, 3),)), (lambda x: x.median() ** 2, (distinct(5),))],
+    "Norm": [
+        *((lambda x, p=p: x.norm(p, 1), (normal(2, 3),)) for p in (1, 2, 3, 0.5, -1, float("inf"))),
+        (lambda x: x.norm(keepdim=True) * x, (normal(2, 3),)), (lambda x: x.norm(2, (0, 2)), (normal(2, 3, 2),)),
+    ],
     "ArgReduce": [
         (lambda x: x.max(1).values ** 2, (distinct(2, 3),)),
         (lambda x: x.min(0, keepdim=True)[0] ** 2, (distinct(2, 3),)),
@@ -170,6 +175,15 @@ CASES: dict[str, list[tuple[Callable[..., Any], tuple[np.ndarray, ...]]]] = {
         (lambda x, y: x @ y, (normal(2, 3), normal(3, 2))), (lambda x, y: x @ y, (normal(3), normal(3))),
         (lambda x, y: x @ y, (normal(2, 3), normal(3))), (lambda x, y: x @ y, (normal(3), normal(2, 3, 2))),
         (lambda x, y: x @ y, (normal(2, 1, 2, 3), normal(2, 3, 1))), (lambda x, y: x @ y, (normal(2, 0), normal(0, 2))),
+    ],
+    "Solve": [
+        (lambda a, b: mydl.linalg.solve(a, b), (normal(3, 3) + 3 * np.eye(3), normal(3, 2))),
+        (lambda a, b: mydl.linalg.solve(a, b), (normal(2, 3, 3) + 3 * np.eye(3), normal(1, 3, 1))),
+        (lambda a: mydl.linalg.inv(a), (normal(2, 2) + 3 * np.eye(2),)),
+    ],
+    "SLogDet": [
+        (lambda a: mydl.linalg.slogdet(a)[1], (normal(2, 3, 3) + 3 * np.eye(3),)),
+        (lambda a: mydl.linalg.det(a), (normal(3, 3) - 3 * np.eye(3),)),
     ],
     "Linear": [
         (lambda x, w, b: Linear.apply(x, w, b) ** 2, (normal(2, 2, 3), normal(4, 3), normal(4))),

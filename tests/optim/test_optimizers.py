@@ -43,6 +43,10 @@ CASES = [
     ("RAdam", {"lr": 0.02, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1}),
     ("RAdam", {"lr": 0.02, "weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
     ("RAdam", {"lr": 0.02, "betas": (0.5, 0.6)}),  # never enough steps to rectify
+    ("Adamax", {}),
+    ("Adamax", {"lr": 0.02, "betas": (0.8, 0.7), "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+    ("Rprop", {}),
+    ("Rprop", {"lr": 0.05, "etas": (0.3, 1.5), "step_sizes": (0.02, 0.2), "maximize": True}),
 ]
 
 
@@ -328,3 +332,42 @@ def test_what_is_left_out_says_so():
         optim.Adam(ours, foreach=True, fused=True)
     with pytest.raises(TypeError, match="lr"):
         optim.SGD(ours, lr="fast")
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"max_iter": 4, "history_size": 2}, {"lr": 0.3, "tolerance_change": 0.1}, {"max_eval": 3}]
+)
+def test_lbfgs(options):
+    results = []
+    for library, parameters in zip((mydl, torch), both([(3, 2), (2,)])):
+        optimizer = library.optim.LBFGS(parameters, **options)
+        data, wanted = (library.tensor(np.random.default_rng(s).normal(size=n)) for s, n in ((1, (9, 3)), (2, (9, 2))))
+
+        def closure(library=library, parameters=parameters, optimizer=optimizer, data=data, wanted=wanted):
+            optimizer.zero_grad()
+            difference = library.tanh(data @ parameters[0] + parameters[1]) - wanted
+            loss = (difference * difference).sum() + 0.1 * (parameters[0] ** 4).sum()
+            loss.backward()
+            return loss
+
+        losses = [optimizer.step(closure).item() for _ in range(4)]
+        state = optimizer.state_dict()["state"][0]
+        counts = [state[name] for name in ("n_iter", "func_evals")]
+        results.append((losses, counts, *(p.detach().numpy() for p in parameters)))
+    for mine, reference in zip(*results):
+        np.testing.assert_allclose(mine, reference, rtol=1e-8)
+
+
+def test_lbfgs_refuses_what_it_has_not():
+    parameters = both([(2,)])[0]
+    with pytest.raises(NotImplementedError, match="strong_wolfe"):
+        optim.LBFGS(parameters, line_search_fn="strong_wolfe")
+    with pytest.raises(ValueError, match="one parameter group"):
+        optim.LBFGS([{"params": parameters}, {"params": both([(2,)])[0]}])
+    with pytest.raises(ValueError, match="closure"):
+        optim.LBFGS(parameters).step()
+
+
+def test_rprop_refuses_factors_on_the_wrong_side_of_1():
+    with pytest.raises(ValueError, match="etas"):
+        optim.Rprop(both([(2,)])[0], etas=(1.2, 0.5))

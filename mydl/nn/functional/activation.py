@@ -6,16 +6,20 @@ import warnings
 from typing import Any
 
 from mydl.autograd.op import describe
+from mydl.errors import DtypeError, ShapeError
 from mydl.functions import softmax as softmaxes
-from mydl.functions.arguments import Tensor, axis_of
+from mydl.functions.arguments import Tensor, axis_of, require_tensor
+from mydl.functions.random import rand_like
 from mydl.nn.functional.arguments import floating
 from mydl.ops import activation as ops
-from mydl.ops.elementwise import ReLU, Sigmoid, Softplus, Tanh
+from mydl.ops.elementwise import Abs, Clamp, ReLU, Sigmoid, Softplus, Tanh, Where
 from mydl.ops.shape import Reshape, Split
 
 __all__ = [
-    "elu", "gelu", "glu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_softmax", "logsigmoid",
-    "mish", "prelu", "relu", "relu6", "relu_", "selu", "silu", "softmax", "softplus",     "step", ]  # fmt: skip
+    "celu", "elu", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu",
+    "log_softmax", "logsigmoid", "mish", "prelu", "relu", "relu6", "relu_", "selu", "silu", "softmax", "softmin",
+    "softplus", "softshrink", "softsign", "step", "tanhshrink", "threshold",
+]  # fmt: skip
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -78,11 +82,11 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     input = floating(input, "prelu")
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.ndim > 1 or weight.numel() not in (1, channels):
-        raise ValueError(
+        raise ShapeError(
             f"prelu: wanted one weight or {channels} for an input {describe(input)}, got {describe(weight)}"
         )
     if weight.dtype != input.dtype:
-        raise TypeError(f"prelu: wanted input and weight of one dtype, got {input.dtype} and {weight.dtype}")
+        raise DtypeError(f"prelu: wanted input and weight of one dtype, got {input.dtype} and {weight.dtype}")
     column = (-1, *(1,) * (input.ndim - 2)) if input.ndim > 1 else (1,) * input.ndim
     return ops.PReLU.apply(input, Reshape.apply(weight, shape=column))
 
@@ -96,6 +100,19 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """
     input = floating(input, "elu")
     return _in(input, ops.ELU.apply(_source(input, inplace), alpha=alpha), inplace)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where x > 0, else alpha (exp(x / alpha) - 1) (Barron, 2017).
+
+    >>> import mydl
+    >>> celu(mydl.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
+    if alpha == 0:
+        raise ValueError("celu: alpha must not be 0")
+    input = floating(input, "celu")
+    return _in(input, ops.ELU.apply(_source(input, inplace) / alpha, alpha=1.0) * alpha, inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -213,6 +230,64 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return _in(input, ops.Hardswish.apply(_source(input, inplace)), inplace)
 
 
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x where x > threshold, else value.
+
+    >>> import mydl
+    >>> threshold(mydl.tensor([-1.0, 2.0]), 0.0, 9.0)
+    tensor([9., 2.])
+    """
+    input = require_tensor(input, "threshold")
+    x = _source(input, inplace)
+    return _in(input, Where.apply(x.array <= threshold, x.xp.asarray(value, x.dtype), x), inplace)
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x where |x| > lambd, else 0.
+
+    >>> import mydl
+    >>> hardshrink(mydl.tensor([-1.0, 0.2]))
+    tensor([-1.,  0.])
+    """
+    input = floating(input, "hardshrink")
+    return Where.apply(abs(input.array) <= lambd, input.xp.zeros((), input.dtype), input)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x moved by lambd towards 0, and 0 where |x| <= lambd.
+
+    >>> import mydl
+    >>> softshrink(mydl.tensor([-1.0, 0.2]))
+    tensor([-0.5000,  0.0000])
+    """
+    if lambd < 0:
+        raise ValueError(f"softshrink: wanted lambd of at least 0, got {lambd}")
+    input = floating(input, "softshrink")
+    return input - Clamp.apply(input, low=-lambd, high=lambd)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """x - tanh(x).
+
+    >>> import mydl
+    >>> tanhshrink(mydl.tensor([1.0]))
+    tensor([0.2384])
+    """
+    input = floating(input, "tanhshrink")
+    return input - Tanh.apply(input)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|).
+
+    >>> import mydl
+    >>> softsign(mydl.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
+    input = floating(input, "softsign")
+    return input / (Abs.apply(input) + 1)
+
+
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a sigmoid(b), a and b the two halves of the input along `dim` (Dauphin et al., 2017).
 
@@ -226,7 +301,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     axis = axis_of(dim, input.ndim, "glu")
     size = input.shape[axis]
     if size % 2:
-        raise ValueError(f"glu: wanted an even size along dim {dim}, got {describe(input)}")
+        raise ShapeError(f"glu: wanted an even size along dim {dim}, got {describe(input)}")
     a, b = Split.apply(input, lengths=(size // 2, size // 2), axis=axis)
     return a * Sigmoid.apply(b)
 
@@ -258,3 +333,32 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
     tensor([-0.6931, -0.6931])
     """
     return softmaxes.log_softmax(input, _dimension(input, dim, "log_softmax"), dtype)
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """`softmax` of -x.
+
+    >>> import mydl
+    >>> softmin(mydl.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    return softmaxes.softmax(-input, _dimension(input, dim, "softmin"), dtype)
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """softmax((x + g) / tau) with g drawn from Gumbel's distribution: a differentiable draw of a class.
+
+    With `hard` the result is one-hot, and its gradient that of the soft one. `eps` changes nothing, as in PyTorch.
+    Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax", 2017.
+
+    >>> import mydl
+    >>> gumbel_softmax(mydl.zeros(2, 3), hard=True).sum(-1)
+    tensor([1., 1.])
+    """
+    tiny = float(logits.xp.finfo(logits.dtype).tiny)
+    noise = -(-rand_like(logits).clamp(min=tiny).log()).clamp(min=tiny).log()
+    soft = softmaxes.softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    one_hot = soft.detach() == soft.detach().amax(dim, keepdim=True)
+    return one_hot.to(soft.dtype) - soft.detach() + soft

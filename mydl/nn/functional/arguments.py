@@ -10,6 +10,7 @@ import numpy as np
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import describe, tensor_of
 from mydl.backend import is_array
+from mydl.errors import DtypeError
 from mydl.ops.reduction import Mean, Sum
 
 __all__ = ["Sizes", "floating", "pair", "reduced", "reduction_of", "sizes_of"]
@@ -30,7 +31,7 @@ def floating(value: Any, name: str) -> Any:
             raise TypeError(f"{name}: wanted a tensor, got {type(value).__name__}")
         value = tensor_of(value)
     if value.array.dtype.kind not in "fc":
-        raise TypeError(f"{name}: wanted a floating input, got {describe(value)}; cast it with .float()")
+        raise DtypeError(f"{name}: wanted a floating input, got {describe(value)}; cast it with .float()")
     return value
 
 

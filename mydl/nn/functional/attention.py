@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mydl.autograd.op import describe
+from mydl.errors import DtypeError, ShapeError
 from mydl.functions.arguments import Tensor, require_tensor
 from mydl.nn.functional.arguments import floating
 from mydl.nn.functional.dropout import dropout
@@ -48,7 +49,7 @@ def scaled_dot_product_attention(
         or query.shape[-1] != key.shape[-1]
         or key.shape[-2] != value.shape[-2]
     ):
-        raise ValueError(
+        raise ShapeError(
             f"{name}: wanted query (…, L, E), key (…, S, E) and value (…, S, Ev), got {describe(query)}, "
             f"{describe(key)} and {describe(value)}"
         )
@@ -73,6 +74,8 @@ def attention_weights(query: Tensor, key: Tensor, mask: Any, scale: float) -> Te
     if mask is None:
         return Softmax.apply(scores, axis=-1)
     mask = require_tensor(mask, "attention")
+    if mask.dtype.kind not in "bf":
+        raise DtypeError(f"attention: wanted a boolean or floating mask, got {describe(mask)}")
     xp = scores.xp
     if mask.dtype == np.bool_:
         allowed = xp.broadcast_to(mask.array, scores.shape)

@@ -8,6 +8,7 @@ import numpy as np
 
 from mydl.autograd.op import describe, tensor_of
 from mydl.backend import to_host
+from mydl.errors import DtypeError, ShapeError
 from mydl.functions.arguments import Tensor, integer_range, require_tensor
 from mydl.nn.functional.arguments import floating, reduced, reduction_of
 from mydl.ops.arithmetic import Div, Mul, Neg
@@ -42,12 +43,14 @@ def _class_indices(input: Any, target: Any, ignore_index: int, name: str) -> tup
     """
     shape = input.array.shape
     wanted = shape[:1] + shape[2:] if len(shape) > 1 else ()
+    if not isinstance(ignore_index, int):
+        raise TypeError(f"{name}: wanted an int as ignore_index, got {ignore_index!r}")
     if target.shape != wanted:
-        raise ValueError(
+        raise ShapeError(
             f"{name}: wanted class indices of shape {wanted} for an input of shape {shape}, got {describe(target)}"
         )
     if target.dtype not in (np.int64, np.uint8):
-        raise TypeError(f"{name}: wanted class indices in int64, got {describe(target)}; cast them with .long()")
+        raise DtypeError(f"{name}: wanted class indices in int64, got {describe(target)}; cast them with .long()")
     labels = target.array.reshape(-1).astype(np.int64, copy=False)
     if not labels.size:
         return labels, False
@@ -61,14 +64,16 @@ def _class_indices(input: Any, target: Any, ignore_index: int, name: str) -> tup
     return labels, low <= ignore_index <= high
 
 
-def _class_weight(weight: Any, input: Any, name: str) -> Any:
+def _class_weight(weight: Any, input: Any, target: Any, name: str) -> Any:
     """The class weights as an array; they are constants."""
     if weight is None:
         return None
     weight = require_tensor(weight, name)
     classes = input.shape[1] if input.ndim > 1 else input.shape[0]
     if weight.shape != (classes,):
-        raise ValueError(f"{name}: wanted a weight for each of {classes} classes, got {describe(weight)}")
+        raise ShapeError(f"{name}: wanted a weight for each of {classes} classes, got {describe(weight)}")
+    if weight.dtype != input.dtype and target.dtype.kind != "f":
+        raise TypeError(f"{name}: wanted weights of the input's dtype {input.dtype}, got {weight.dtype}")
     if weight.requires_grad:
         raise NotImplementedError(f"{name}: a gradient by the class weights is not supported; detach them")
     return weight.array.astype(input.dtype, copy=False)
@@ -93,9 +98,9 @@ def _reduced_rows(
 def _check_input(input: Any, name: str) -> Any:
     input = floating(input, name)
     if input.array.ndim == 0:
-        raise ValueError(f"{name}: wanted an input (N, C), (C,) or (N, C, d1, …), got {describe(input)}")
+        raise ShapeError(f"{name}: wanted an input (N, C), (C,) or (N, C, d1, …), got {describe(input)}")
     if (input.shape[1] if input.ndim > 1 else input.shape[0]) == 0:
-        raise ValueError(f"{name}: wanted at least one class, got {describe(input)}")
+        raise ShapeError(f"{name}: wanted at least one class, got {describe(input)}")
     return input
 
 
@@ -125,11 +130,13 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: wanted label_smoothing between 0 and 1, got {label_smoothing}")
     input, target = _check_input(input, name), require_tensor(target, name)
-    weight = _class_weight(weight, input, name)
+    weight = _class_weight(weight, input, target, name)
     if target.shape == input.shape and target.dtype.kind == "f":
+        if ignore_index >= 0:
+            raise ShapeError(f"{name}: ignore_index goes with class indices, got {describe(target)} as the target")
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if target.dtype.kind == "f":
-        raise ValueError(
+        raise ShapeError(
             f"{name}: wanted class indices in int64, or probabilities of the input's shape {input.shape}, "
             f"got {describe(target)}"
         )
@@ -173,7 +180,7 @@ def nll_loss(
     name = "nll_loss"
     reduction = reduction_of(size_average, reduce, reduction, name)
     input, target = _check_input(input, name), require_tensor(target, name)
-    weight = _class_weight(weight, input, name)
+    weight = _class_weight(weight, input, target, name)
     labels, ignored = _class_indices(input, target, ignore_index, name)
     loss = _picked(_rows(input), labels, ignored, weight, ignore_index)
     return _reduced_rows(loss, labels, ignored, weight, ignore_index, reduction, target.shape)
@@ -216,7 +223,7 @@ def cross_entropy_from_probs(
     p = input.array
     if p.size and not bool((p >= 0).all() & (p <= 1 + 1e-3).all()):
         raise ValueError(f"{name}: wanted probabilities between 0 and 1, got values from {p.min()} to {p.max()}")
-    weight = _class_weight(weight, input, name)
+    weight = _class_weight(weight, input, target, name)
     log_p = ClampedLog.apply(input)
     axis = 1 if input.ndim > 1 else 0
     if target.shape == input.shape and target.dtype.kind == "f":

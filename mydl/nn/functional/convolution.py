@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mydl.autograd.op import describe
+from mydl.errors import DtypeError, ShapeError
 from mydl.functions.arguments import Tensor
 from mydl.nn.functional.arguments import Sizes, floating, pair, sizes_of
 from mydl.nn.functional.padding import pad
@@ -28,24 +29,26 @@ def _check(x: Any, weight: Any, bias: Any, spatial: int, groups: int, name: str,
     """Shapes, dtypes and groups that fit one another."""
     if weight.ndim != spatial + 2 or x.ndim not in (spatial + 1, spatial + 2):
         dims = "L" if spatial == 1 else "H, W"
-        raise ValueError(
+        raise ShapeError(
             f"{name}: wanted an input (N, C, {dims}) or (C, {dims}) and a weight of {spatial + 2} dimensions, "
             f"got {describe(x)} and {describe(weight)}"
         )
     if groups.__class__ is not int or groups < 1:
-        raise ValueError(f"{name}: wanted a positive int as groups, got {groups!r}")
+        raise ShapeError(f"{name}: wanted a positive int as groups, got {groups!r}")
     out_channels = weight.shape[1] * groups if transposed else weight.shape[0]
     in_channels = weight.shape[0] if transposed else weight.shape[1] * groups
     if x.shape[-spatial - 1] != in_channels or weight.shape[0] % groups:
-        raise ValueError(
+        raise ShapeError(
             f"{name}: a weight of shape {weight.shape} with groups={groups} wants an input of {in_channels} channels "
             f"and a first size that groups divide, got an input of shape {x.shape}"
         )
+    if transposed and 0 in x.shape[-spatial:]:
+        raise ShapeError(f"{name}: wanted an input that is empty in its batch or channels at most, got {describe(x)}")
     if bias is not None and bias.shape != (out_channels,):
-        raise ValueError(f"{name}: wanted a bias of shape ({out_channels},), got {describe(bias)}")
+        raise ShapeError(f"{name}: wanted a bias of shape ({out_channels},), got {describe(bias)}")
     if x.dtype != weight.dtype or (bias is not None and bias.dtype != weight.dtype):
         got = ", ".join(str(value.dtype) for value in (x, weight, bias) if value is not None)
-        raise TypeError(f"{name}: wanted input, weight and bias of one dtype, got {got}; cast with .to(dtype)")
+        raise DtypeError(f"{name}: wanted input, weight and bias of one dtype, got {got}; cast with .to(dtype)")
 
 
 def conv2d(
@@ -76,7 +79,7 @@ def conv2d(
     shape, kernel = input.shape, weight.shape[2:]
     for size, k, p, d in zip(shape[-2:], kernel, padding, dilation):
         if size + 2 * p < d * (k - 1) + 1:
-            raise ValueError(
+            raise ShapeError(
                 f"conv2d: a kernel of {kernel} with dilation {dilation} is larger than the input of shape {shape} with "
                 f"padding {padding}"
             )
@@ -171,7 +174,7 @@ def conv_transpose2d(
     whole = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(batch.shape[2:], stride, dilation, kernel)]
     size = [n - 2 * p + more for n, p, more in zip(whole, padding, output_padding)]
     if min(size) < 1:
-        raise ValueError(f"{name}: an input of shape {input.shape} would give an output of size {tuple(size)}")
+        raise ShapeError(f"{name}: an input of shape {input.shape} would give an output of size {tuple(size)}")
     options = {"stride": stride, "dilation": dilation, "groups": groups}
     lead = (batch.shape[0], weight.shape[1] * groups)
     if all(more < s for more, s in zip(output_padding, stride)):

@@ -10,12 +10,14 @@ import numpy as np
 from mydl import kernels
 from mydl.autograd.op import describe
 from mydl.backend import default_generator
+from mydl.errors import ShapeError
 from mydl.functions.arguments import Tensor
 from mydl.nn.functional.arguments import floating
 from mydl.ops.arithmetic import Mul
+from mydl.ops.elementwise import Where
 from mydl.ops.random import Dropout
 
-__all__ = ["dropout", "dropout1d", "dropout2d"]
+__all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d"]
 
 DROPOUT = 0xD0D0  # the purpose under which masks are drawn: no other draw meets theirs
 
@@ -28,7 +30,9 @@ def _draws(x: Any, size: int) -> Any:
 
 
 def _dropped(x: Any, p: float) -> Any:
-    return Dropout.apply(x, draws=_draws(x, x.array.size), threshold=min(round(p * 65536), 65535), scale=1 / (1 - p))
+    source = default_generator.next(DROPOUT).bit_generator
+    draws = kernels.of(x.array).dropout_draws(x.array, source, x.array.size)
+    return Dropout.apply(x, draws=draws, threshold=min(round(p * 65536), 65535), scale=1 / (1 - p))
 
 
 def _check(p: float, name: str) -> None:
@@ -61,7 +65,7 @@ def _drop_channels(input: Any, p: float, training: bool, inplace: bool, spatial:
     _check(p, name)
     input = floating(input, name)
     if input.ndim not in (spatial + 1, spatial + 2):
-        raise ValueError(f"{name}: wanted an input of {spatial + 1} or {spatial + 2} dimensions, got {describe(input)}")
+        raise ShapeError(f"{name}: wanted an input of {spatial + 1} or {spatial + 2} dimensions, got {describe(input)}")
     if not training or p == 0:
         return input
     if p == 1:
@@ -90,3 +94,35 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     tensor(0.)
     """
     return _drop_channels(input, p, training, inplace, 2, "dropout2d")
+
+
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import mydl
+    >>> dropout3d(mydl.ones(2, 3, 4, 4, 4), 1.0).sum()
+    tensor(0.)
+    """
+    return _drop_channels(input, p, training, inplace, 3, "dropout3d")
+
+
+def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """Each element SELU's lowest value with probability p, then all scaled to mean 0 and variance 1 if they had them.
+
+    Klambauer et al., "Self-normalizing neural networks", 2017.
+
+    >>> import mydl
+    >>> alpha_dropout(mydl.ones(2), 0.5, training=False)
+    tensor([1., 1.])
+    """
+    _check(p, "alpha_dropout")
+    if not training or p == 0:
+        return input
+    input = floating(input, "alpha_dropout")
+    if p == 1:
+        return _result(input, Mul.apply(input, 0.0), inplace)
+    lowest = -1.0507009873554805 * 1.6732632423543772
+    scale = 1 / math.sqrt((1 - p) * (1 + p * lowest**2))
+    kept = _draws(input, input.array.size).reshape(input.shape) >= round(p * 65536)
+    dropped = Where.apply(kept, input, input.new_full((), lowest))
+    return _result(input, dropped * scale - scale * p * lowest, inplace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mydl.errors import ShapeError
 from mydl.functions.arguments import Tensor
 from mydl.functions.einsum import einsum
 from mydl.ops.linalg import Linear
@@ -27,7 +28,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     tensor([6.])
     """
     if input1.shape[:-1] != input2.shape[:-1] or weight.ndim != 3:
-        raise ValueError(
+        raise ShapeError(
             f"bilinear: wanted inputs with the same leading sizes and a weight (out, in1, in2), got {input1.shape}, "
             f"{input2.shape} and {weight.shape}"
         )

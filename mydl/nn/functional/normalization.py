@@ -6,22 +6,28 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from mydl import kernels
 from mydl.autograd.op import describe
+from mydl.errors import ShapeError
 from mydl.functions.arguments import Tensor
 from mydl.nn.functional.arguments import floating
+from mydl.nn.functional.pooling import avg_pool2d
 from mydl.ops.normalization import BatchNorm, BatchNormEval, RootMeanSquare, Standardize
-from mydl.ops.shape import Reshape
+from mydl.ops.shape import Pad, Reshape
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm"]
 
 
 def _check_channels(input: Any, values: tuple, name: str) -> None:
     channels = input.shape[1]
     for what, value in zip(("running_mean", "running_var", "weight", "bias"), values):
         if value is not None and value.shape != (channels,):
-            raise ValueError(
+            raise ShapeError(
                 f"{name}: wanted {what} of shape ({channels},) for an input {describe(input)}, got {value.shape}"
             )
+        # PyTorch takes single precision beside half precision
+        if value is not None and value.dtype != input.dtype and (input.dtype, value.dtype) != ("float16", "float32"):
+            raise TypeError(f"{name}: wanted {what} of the input's dtype {input.dtype}, got {value.dtype}")
 
 
 def batch_norm(
@@ -48,7 +54,7 @@ def batch_norm(
     input = floating(input, "batch_norm")
     shape = input.array.shape
     if len(shape) < 2:
-        raise ValueError(f"batch_norm: wanted an input (N, C, …), got {describe(input)}")
+        raise ShapeError(f"batch_norm: wanted an input (N, C, …), got {describe(input)}")
     _check_channels(input, (running_mean, running_var, weight, bias), "batch_norm")
     if not training:
         if running_mean is None or running_var is None:
@@ -56,15 +62,23 @@ def batch_norm(
         return BatchNormEval.apply(input, weight, bias, mean=running_mean.array, var=running_var.array, eps=eps)
     count = shape[0] * math.prod(shape[2:])
     if count == 1:
-        raise ValueError(f"batch_norm: in training it needs more than one value per channel, got {describe(input)}")
+        raise ShapeError(f"batch_norm: in training it needs more than one value per channel, got {describe(input)}")
     y, mean, var = BatchNorm.apply(input, weight, bias, eps=eps)
     if count:
-        for running, new in ((running_mean, mean.array), (running_var, var.array * (count / (count - 1)))):
-            if running is not None:
-                running.array *= 1 - momentum
-                running.array += (new * momentum).astype(running.array.dtype, copy=False)
-                running._version[0] += 1
+        _move(running_mean, running_var, mean.array, var.array, momentum, count / (count - 1))
     return y
+
+
+def _move(running_mean: Any, running_var: Any, mean: Any, var: Any, momentum: float, correction: float) -> None:
+    """Move the running statistics, where there are any, towards the batch's."""
+    if running_mean is None and running_var is None:
+        return
+    # one of the two alone is moved beside a copy that nobody sees
+    arrays = [new.copy() if held is None else held.array for held, new in ((running_mean, mean), (running_var, var))]
+    kernels.of(mean).move_statistics(*arrays, mean, var, momentum, correction)
+    for held in (running_mean, running_var):
+        if held is not None:
+            held._version[0] += 1
 
 
 def _scaled(y: Any, weight: Any, bias: Any) -> Any:
@@ -113,10 +127,10 @@ def rms_norm(
 def _last_axes(input: Any, normalized_shape: Any, values: tuple, name: str) -> tuple[int, ...]:
     shape = tuple(normalized_shape)
     if not shape or input.shape[-len(shape) :] != shape:
-        raise ValueError(f"{name}: wanted an input whose last dimensions are {shape}, got {describe(input)}")
+        raise ShapeError(f"{name}: wanted an input whose last dimensions are {shape}, got {describe(input)}")
     for value in values:
         if value is not None and value.shape != shape:
-            raise ValueError(f"{name}: wanted weight and bias of shape {shape}, got {value.shape}")
+            raise ShapeError(f"{name}: wanted weight and bias of shape {shape}, got {value.shape}")
     return tuple(range(-len(shape), 0))
 
 
@@ -140,14 +154,14 @@ def group_norm(
     """
     input = floating(input, "group_norm")
     if input.ndim < 2:
-        raise ValueError(f"group_norm: wanted an input (N, C, …), got {describe(input)}")
+        raise ShapeError(f"group_norm: wanted an input (N, C, …), got {describe(input)}")
     n, channels = input.shape[:2]
     if num_groups < 1 or channels % num_groups:
-        raise ValueError(f"group_norm: {num_groups} groups do not divide {channels} channels")
+        raise ShapeError(f"group_norm: {num_groups} groups do not divide {channels} channels")
     _check_channels(input, (None, None, weight, bias), "group_norm")
     size = channels // num_groups * math.prod(input.shape[2:])
     if n * size * num_groups and n * size <= 1:
-        raise ValueError(f"group_norm: wanted more than one value to normalise over, got {describe(input)}")
+        raise ShapeError(f"group_norm: wanted more than one value to normalise over, got {describe(input)}")
     grouped = Reshape.apply(input, shape=(n, num_groups, size))
     y = Reshape.apply(Standardize.apply(grouped, axes=(2,), eps=eps), shape=input.shape)
     return _by_channel(y, weight, bias)
@@ -173,14 +187,14 @@ def instance_norm(
     """
     input = floating(input, "instance_norm")
     if input.ndim < 3:
-        raise ValueError(f"instance_norm: wanted an input (N, C, L, …), got {describe(input)}")
+        raise ShapeError(f"instance_norm: wanted an input (N, C, L, …), got {describe(input)}")
     _check_channels(input, (running_mean, running_var, weight, bias), "instance_norm")
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     axes = tuple(range(2, input.ndim))
     count = math.prod(input.shape[2:])
     if count == 1:
-        raise ValueError(f"instance_norm: it needs more than one value per channel, got {describe(input)}")
+        raise ShapeError(f"instance_norm: it needs more than one value per channel, got {describe(input)}")
     for running, correction in ((running_mean, None), (running_var, 1)):
         if running is not None and input.shape[0]:
             array = input.array
@@ -189,3 +203,24 @@ def instance_norm(
             running.array += (new.mean(0) * momentum).astype(running.dtype, copy=False)
             running._version[0] += 1
     return _by_channel(Standardize.apply(input, axes=axes, eps=eps), weight, bias)
+
+
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """x / (k + alpha · the mean of x² over `size` neighbouring channels)^beta for (N, C, …) or (C, L).
+
+    Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional neural networks", 2012.
+
+    >>> import mydl
+    >>> local_response_norm(mydl.ones(1, 1, 1), 1, alpha=3.0, beta=0.5)
+    tensor([[[0.5000]]])
+    """
+    input = floating(input, "local_response_norm")
+    if input.ndim < 3 or size < 1:
+        raise ShapeError(
+            f"local_response_norm: wanted (N, C, L, …) and size of at least 1, got {describe(input)}, {size}"
+        )
+    n, channels = input.shape[:2]
+    squares = Reshape.apply(input * input, shape=(n, 1, channels, -1))
+    padded = Pad.apply(squares, widths=((0, 0), (0, 0), (size // 2, (size - 1) // 2), (0, 0)))
+    means = Reshape.apply(avg_pool2d(padded, (size, 1), 1), shape=input.shape)
+    return input / (means * alpha + k) ** beta

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from mydl.autograd.op import describe
+from mydl.errors import ShapeError
 from mydl.functions.arguments import Tensor, require_tensor
 from mydl.ops.indexing import Take
 from mydl.ops.shape import Pad
@@ -25,15 +28,17 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     tensor([[3., 2., 1., 2., 3., 2.]])
     """
     input = require_tensor(input, "pad")
+    if any(not isinstance(width, (int, np.integer)) for width in pad):
+        raise TypeError(f"pad: wanted ints as widths, got {tuple(pad)}")
     widths = tuple(int(width) for width in pad)
     if len(widths) % 2 or len(widths) > 2 * input.ndim:
-        raise ValueError(f"pad: wanted two widths for each of up to {input.ndim} dimensions, got {tuple(pad)}")
+        raise ShapeError(f"pad: wanted two widths for each of up to {input.ndim} dimensions, got {tuple(pad)}")
     count = len(widths) // 2
     pairs = [widths[2 * i : 2 * i + 2] for i in reversed(range(count))]
     for (before, after), size in zip(pairs, input.shape[input.ndim - count :]):
         left = size + before + after if mode in ("reflect", "replicate") else size + min(before, 0) + min(after, 0)
         if left < 0:
-            raise ValueError(f"pad: widths {widths} cut off more than there is of {describe(input)}")
+            raise ShapeError(f"pad: widths {widths} cut off more than there is of {describe(input)}")
     if mode == "constant":
         full = ((0, 0),) * (input.ndim - count) + tuple(tuple(p) for p in pairs)
         return Pad.apply(input, widths=full, value=0.0 if value is None else value)
@@ -62,7 +67,7 @@ def _border(input: Any, axis: int, before: int, after: int, mode: str) -> Any:
     size = input.shape[axis]
     limit = {"reflect": size - 1, "circular": size}.get(mode)
     if size == 0 or (limit is not None and max(before, after) > limit):
-        raise ValueError(
+        raise ShapeError(
             f"pad: mode {mode!r} takes widths up to {limit} here, got {before}, {after} for {describe(input)}"
         )
     places = input.xp.arange(-before, size + after)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mydl.autograd.op import describe, tensor_of
+from mydl.errors import ShapeError
 from mydl.functions.arguments import Tensor
 from mydl.nn.functional.arguments import Sizes, floating, pair, sizes_of
 from mydl.ops.indexing import Gather
@@ -32,11 +33,13 @@ def _batched(input: Any, spatial: int, name: str) -> tuple[Any, bool]:
     """`input` with a batch dimension, and whether it had one."""
     input = floating(input, name)
     ndim = input.array.ndim
+    if ndim not in (spatial + 1, spatial + 2):
+        dims = "L" if spatial == 1 else "H, W"
+        raise ShapeError(f"{name}: wanted an input (N, C, {dims}) or (C, {dims}), got {describe(input)}")
+    if 0 in input.array.shape[-spatial - 1 :] and name != "adaptive_avg_pool2d":
+        raise ShapeError(f"{name}: wanted an input that is empty in its batch at most, got {describe(input)}")
     if ndim == spatial + 2:
         return input, True
-    if ndim != spatial + 1:
-        dims = "L" if spatial == 1 else "H, W"
-        raise ValueError(f"{name}: wanted an input (N, C, {dims}) or (C, {dims}), got {describe(input)}")
     return Reshape.apply(input, shape=(1, *input.shape)), False
 
 
@@ -56,7 +59,7 @@ def _windows(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil
             )
         # with ceil_mode a window may reach beyond the border, by less than the stride
         if size + 2 * p + (s - 1 if ceil_mode else 0) < d * (k - 1) + 1:
-            raise ValueError(
+            raise ShapeError(
                 f"{name}: a kernel of {kernel} with dilation {dilation} and padding {padding} is larger than the "
                 f"input, {describe(x)}"
             )
@@ -194,7 +197,7 @@ def full_average_pool2d(input: Tensor) -> Tensor:
     """
     input = floating(input, "full_average_pool2d")
     if input.ndim != 4:
-        raise ValueError(f"full_average_pool2d: wanted an input (N, C, H, W), got {describe(input)}")
+        raise ShapeError(f"full_average_pool2d: wanted an input (N, C, H, W), got {describe(input)}")
     return Mean.apply(input, axis=(2, 3))
 
 
@@ -209,8 +212,8 @@ def _output_sizes(x: Any, output_size: Any, name: str) -> tuple[int, int]:
     if len(wanted) != 2:
         raise ValueError(f"{name}: wanted one or two ints or None as output_size, got {output_size!r}")
     given = tuple(n if size is None else size for n, size in zip(x.shape[2:], wanted))
-    if 0 in x.shape[1:]:
-        raise ValueError(f"{name}: wanted an input without empty dimensions but the batch, got {describe(x)}")
+    if 0 in x.shape[2:]:
+        raise ShapeError(f"{name}: wanted an image that is not empty, got {describe(x)}")
     return pair(given, name, "output_size")
 
 

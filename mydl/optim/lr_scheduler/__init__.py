@@ -21,6 +21,8 @@ from mydl.optim.lr_scheduler.decay import (
 )
 from mydl.optim.lr_scheduler.plateau import ReduceLROnPlateau
 
+_LRScheduler = LRScheduler  # PyTorch's older name for it
+
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from mydl.autograd.modes import no_grad
 from mydl.autograd.op import tensor_of
@@ -13,6 +12,7 @@ from mydl.tensor import MyTensor
 __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
+    "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
     "vector_to_parameters",
@@ -59,12 +59,26 @@ def clip_grad_norm_(
     """
     gradients = _gradients(parameters)
     total = get_total_norm(gradients, norm_type, error_if_nonfinite)
-    factor = total.xp.minimum(max_norm / (total.array + 1e-6), 1.0)
-    _scale(gradients, factor)
+    _scale(gradients, max_norm, total)
     return total
 
 
-def _scale(gradients: list[MyTensor], factor: Any) -> None:
+def clip_grads_with_norm_(
+    parameters: MyTensor | Iterable[MyTensor], max_norm: float, total_norm: MyTensor, foreach: bool | None = None
+) -> None:
+    """Scale all gradients by max_norm / (total_norm + 1e-6), if that is below 1: `clip_grad_norm_`'s second half.
+
+    >>> x = MyTensor([3.0, 4.0], requires_grad=True)
+    >>> (x * x / 2).sum().backward()
+    >>> clip_grads_with_norm_(x, 1.0, get_total_norm([x.grad]))
+    >>> x.grad
+    tensor([0.6000, 0.8000])
+    """
+    _scale(_gradients(parameters), max_norm, total_norm)
+
+
+def _scale(gradients: list[MyTensor], max_norm: float, total: MyTensor) -> None:
+    factor = total.xp.minimum(max_norm / (total.array + 1e-6), 1.0)
     with no_grad():
         for gradient in gradients:
             gradient.mul_(tensor_of(factor).to(gradient.dtype))
