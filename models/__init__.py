@@ -89,7 +89,7 @@ def load(path: str | os.PathLike[str]) -> nn.NeuralNetwork:
     try:
         _check_size(options, sum(tensor.numel() for tensor in state.values()))
         model = build(name, **options)
-    except (ValueError, TypeError, IndexError, OverflowError, MemoryError) as error:
+    except (ValueError, TypeError, LookupError, OverflowError, MemoryError) as error:
         raise ValueError(f"{path}: cannot build {name} with {reprlib.repr(options)}: {error}") from error
     try:
         model.load_state_dict(state)

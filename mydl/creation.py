@@ -15,8 +15,8 @@ from mydl.tensor import MyTensor
 
 __all__ = [
     "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor",
-    "ShortTensor", "TypedTensor", "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_numpy", "full",
-    "full_like", "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "zeros", "zeros_like",
+    "ShortTensor", "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_numpy", "full", "full_like",
+    "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "bool", "double", "dtype", "float", "float16", "float32", "float64", "half", "int", "int8", "int16", "int32", "int64",
-    "long", "short", "uint8",
+    "bool", "double", "dtype", "float", "float16", "float32", "float64", "half", "int", "int8", "int16", "int32",
+    "int64", "long", "short", "uint8",
 ]  # fmt: skip
 
 dtype = np.dtype  # what isinstance and annotations name

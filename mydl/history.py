@@ -130,9 +130,11 @@ class History:
     @staticmethod
     def _number(name: str, cell: str) -> float:
         try:
-            return int(cell) if cell.lstrip("-").isdecimal() else float(cell)
-        except ValueError as error:
-            raise ValueError(f"found {cell!r} under {name!r}; wanted a number") from error
+            number = int(cell) if cell.lstrip("-").isdecimal() else float(cell)
+            float(number)  # which a whole number may be too large for
+            return number
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"found {cell[:40]!r} under {name!r}; wanted a number") from error
 
     def _checked(self, metrics: Mapping[str, float]) -> dict[str, float]:
         row: dict[str, float] = {}

@@ -11,16 +11,9 @@ from mydl.ops.casting import result_dtype
 from mydl.tensor import MyTensor
 
 __all__ = [
-    "can_cast",
-    "finfo",
-    "iinfo",
-    "is_complex",
-    "is_floating_point",
-    "is_tensor",
-    "numel",
-    "promote_types",
+    "can_cast", "finfo", "iinfo", "is_complex", "is_floating_point", "is_tensor", "numel", "promote_types",
     "result_type",
-]
+]  # fmt: skip
 
 finfo = np.finfo
 iinfo = np.iinfo

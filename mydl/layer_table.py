@@ -13,6 +13,7 @@ from mydl import nn
 from mydl.autograd.modes import no_grad
 from mydl.backend import get_default_dtype
 from mydl.creation import zeros
+from mydl.nn.hooks import under_observation
 from mydl.tensor import MyTensor
 
 __all__ = ["Layer", "LayerTable", "summary"]
@@ -156,23 +157,11 @@ def summary(model: nn.NeuralNetwork, example: Any) -> LayerTable:
         raise TypeError(f"summary: wanted a NeuralNetwork, got {type(model).__name__}")
     inputs = _inputs(model, example)
     watch = _Watch(model, inputs)
-    modules = list(model.modules())
-    before = [(module, module.training, module._hooks) for module in modules]
-    handles = []
-    try:
-        for module in modules:
-            handles.append(module.register_forward_pre_hook(watch.enter, with_kwargs=True))
-            handles.append(module.register_forward_hook(watch.leave, with_kwargs=True))
-        model.eval()
-        with no_grad():
-            model(*inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, training, hooks in before:
-            module.training = training
-            if hooks is None:  # a module without hooks is called without looking for any
-                module.__dict__.pop("_hooks", None)
+    with under_observation(model), no_grad():
+        for module in model.modules():
+            module.register_forward_pre_hook(watch.enter, with_kwargs=True)
+            module.register_forward_hook(watch.leave, with_kwargs=True)
+        model(*inputs)
     watch.add_those_not_called(model)
     return LayerTable(watch.rows, sum(p.numel() for p in model.parameters() if p.requires_grad))
 

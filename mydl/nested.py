@@ -55,6 +55,8 @@ def flatten(value: Any) -> tuple[dict[str, Any], str]:
         if isinstance(node, list | tuple):
             items = [described(item, f"{place}.{i}" if place else str(i), depth + 1) for i, item in enumerate(node)]
             return ["tuple" if isinstance(node, tuple) else "list", *items]
+        if hasattr(node, "state_dict"):
+            raise TypeError(f"save: {place or 'it'!r} is a {type(node).__name__}; save its .state_dict()")
         raise TypeError(
             f"save: '{place}' is a {type(node).__name__}; wanted a MyTensor, an array, text, a number, a boolean, "
             "None, or a dict, list or tuple of such"

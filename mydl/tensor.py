@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import warnings
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +13,9 @@ import numpy as np
 
 from mydl.autograd.engine import Variable
 from mydl.autograd.modes import mode
-from mydl.autograd.op import alike, bind, tensor_of
+from mydl.autograd.op import alike, bind, describe, tensor_of
 from mydl.backend import array_module, device, device_of, get_default_dtype, on_device, to_host
+from mydl.errors import ShapeError
 from mydl.functions.arguments import Size, note_range, shape_of
 from mydl.functions.conversion import as_array, as_dtype, check_memory_format, contiguous_format, filling, read_to
 from mydl.functions.joining import unbind
@@ -376,6 +378,29 @@ class MyTensor(Methods, Shared):
                 raise RuntimeError("requires_grad: it can be switched off on leaf tensors only; use .detach()")
             return
         self._requires_grad = bool(wanted)
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that backward passes have added up here, a MyTensor; None before the first.
+
+        Only leaves get one, and what `retain_grad` was called on; looked for elsewhere it is None, with a warning.
+        """
+        grad = self.__dict__.get("grad")
+        if grad is None and self._node is not None and not self.__dict__.get("retains_grad"):
+            warnings.warn(
+                f"grad: this tensor, {self.shape} {self.dtype}, is not a leaf but a result, of {self._node.name()}, and "
+                "keeps no gradient; call .retain_grad() on it before backward, or read the gradient of a leaf",
+                stacklevel=2,
+            )
+        return grad
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        if grad is not None and (not isinstance(grad, MyTensor) or grad.array.shape != self.array.shape):
+            raise (ShapeError if isinstance(grad, MyTensor) else TypeError)(
+                f"grad: wanted None or a tensor of shape {self.shape}, got {describe(grad)}"
+            )
+        self.__dict__["grad"] = grad
 
     def requires_grad_(self, requires_grad: bool = True) -> MyTensor:
         """Set requires_grad; returns the tensor itself."""

@@ -51,11 +51,13 @@ def save(folder: Path, progress: Progress, parts: Mapping[str, Any], keep: int =
     }
     path = folder / NAME
     if keep > 1 and path.exists():
-        numbered = [path, *(folder / f"checkpoint.{number}.safetensors" for number in range(1, keep))]
-        for newer, older in reversed(list(itertools.pairwise(numbered))):
-            if newer.exists():
-                with atomic_write(older) as file:
-                    file.write(newer.read_bytes())
+        numbered = (folder / f"checkpoint.{number}.safetensors" for number in range(1, keep))
+        # Up to the first number that is free: `keep` may be far above what there is.
+        present = [path, *itertools.takewhile(Path.exists, numbered)]
+        following = [*present[1:], folder / f"checkpoint.{len(present)}.safetensors"]
+        for newer, older in reversed(list(zip(present, following, strict=True))[: keep - 1]):
+            with atomic_write(older) as file:
+                file.write(newer.read_bytes())
     mydl.save(content, path)
 
 

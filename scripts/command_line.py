@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+from mydl import distributed
+
 __all__ = [
     "CommandLine",
     "Stopped",
@@ -190,9 +192,12 @@ def _explained(error: Exception) -> str:
 
 
 def _end(name: str, text: str, status: int) -> NoReturn:
-    """Say in one line what ended the program, and end it."""
+    """Say in one line what ended the program, and end it; with an error the other ranks of a run too."""
+    if status == 2 and distributed.world_size() > 1:
+        distributed.abort(f"{name}: {text}")
     with contextlib.suppress(OSError):  # stderr may have gone the way of stdout
-        print(f"{name}: {' '.join(text.split())}", file=sys.stderr)
+        if distributed.rank() == 0:
+            print(f"{name}: {' '.join(text.split())}", file=sys.stderr)
     try:
         print(end="", flush=True)
     except OSError:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import mydl
+from mydl import distributed
 from mydl.nn import functional as F
 
 __all__ = ["Evaluation", "evaluate"]
@@ -42,6 +43,9 @@ def evaluate(model: Any, loader: Any, classes: int, device: str = "cpu") -> Eval
         predicted = logits.argmax(1).numpy()
         np.add.at(confusion, (labels.numpy(), predicted), 1)
     model.train(was_training)
+    # each rank of a distributed run has had other images
+    loss = distributed.all_reduce(np.array(loss)).item()
+    distributed.all_reduce(confusion)
     count = int(confusion.sum())
     if count == 0:
         raise ValueError("evaluate: wanted at least one image, the data has none")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from mydl.data.folder import read_image
 
 __all__ = ["quiet", "read_picture"]
 
+STRIP = 1 << 20  # pixels that are converted at a time
 SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow opens 16-bit files as any of them
 
 
@@ -35,41 +36,75 @@ def read_picture(
     def convert(image: Any) -> np.ndarray:
         from PIL import Image, ImageOps
 
-        image = _eight_bits(ImageOps.exif_transpose(image))
-        if image.has_transparency_data:
-            image = _opaque(image.convert("RGBA"), background)
-        image = image.convert("L" if channels == 1 else "RGB")
+        ImageOps.exif_transpose(image, in_place=True)
         if size is not None and image.size != size[::-1]:
-            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-        return np.asarray(image)
+            whole = Image.new("L" if channels == 1 else "RGB", image.size)
+            for top, strip in _strips(image, whole.mode, background):
+                whole.paste(strip, (0, top))
+            return np.asarray(whole.resize(size[::-1], Image.Resampling.BILINEAR))
+        pixels = np.empty((image.height, image.width, channels)[: 2 + (channels == 3)], np.uint8)
+        for top, strip in _strips(image, "L" if channels == 1 else "RGB", background):
+            pixels[top : top + strip.height] = np.asarray(strip)
+        return pixels
 
     return read_image(path, convert)
 
 
-def _eight_bits(image: Any) -> Any:
-    from PIL import Image
+def _strips(image: Any, mode: str, background: str | None) -> Iterator[tuple[int, Any]]:
+    """The first row of each strip of the image, and the strip in `mode`, 8 bits and opaque.
 
-    if image.mode not in (*SIXTEEN_BITS, "F"):
-        return image
-    values = np.asarray(image).astype(np.float64)
-    low, high = float(values.min()), float(values.max())
+    Converted as a whole a large image would be in memory several times.
+    """
+    lines = max(1, STRIP // image.width)
+    parts = {top: (0, top, image.width, min(top + lines, image.height)) for top in range(0, image.height, lines)}
+    wide = image.mode in (*SIXTEEN_BITS, "F")
+    white = _white(image.mode, (image.crop(box) for box in parts.values())) if wide else 0
+    clear = image.has_transparency_data
+    if clear and background is None:
+        background = _contrary(image.crop(box) for box in parts.values())
+    for top, box in parts.items():
+        strip = image.crop(box)
+        if white:
+            strip = _eight_bits(strip, white)
+        if clear:
+            strip = _opaque(strip, background)
+        yield top, strip.convert(mode)
+
+
+def _white(mode: str, parts: Iterable[Any]) -> int:
+    """The value of white pixels of more than 8 bits; ValueError if there are others above it or below 0."""
+    ends = [(float(np.min(part)), float(np.max(part))) for part in parts]
+    low, high = float(np.min(ends)), float(np.max(ends))
     # Floating pictures say nowhere what white is; both 1 and 255 are in use.
-    white = 65535 if image.mode != "F" else 1 if high <= 1 else 255
+    white = 65535 if mode != "F" else 1 if high <= 1 else 255
     if not 0 <= low <= high <= white:
         raise ValueError(f"pixels from {low:g} to {high:g}; wanted 0 to {white}")
+    return white
+
+
+def _eight_bits(image: Any, white: int) -> Any:
+    from PIL import Image
+
+    values = np.asarray(image).astype(np.float64)
     return Image.fromarray(np.rint(values * (255 / white)).astype(np.uint8))
+
+
+def _contrary(parts: Iterable[Any]) -> str:
+    """The background, black or white, that what is drawn in these parts of a picture stands out from."""
+    light = opaque = 0.0
+    for part in parts:
+        pixels = np.asarray(part.convert("RGBA")).astype(np.float64)
+        seen = pixels[..., 3]
+        light += float((pixels[..., :3] @ (0.299, 0.587, 0.114) * seen).sum())
+        opaque += float(seen.sum())
+    return "black" if light > 127.5 * opaque else "white"
 
 
 def _opaque(image: Any, background: str | None) -> Any:
     from PIL import Image
 
-    if background is None:
-        pixels = np.asarray(image).astype(np.float64)
-        seen = pixels[..., 3]
-        luma = pixels[..., :3] @ (0.299, 0.587, 0.114)
-        background = "black" if (luma * seen).sum() > 127.5 * seen.sum() else "white"
     below = Image.new("RGBA", image.size, background)
-    return Image.alpha_composite(below, image)
+    return Image.alpha_composite(below, image.convert("RGBA"))
 
 
 @contextmanager

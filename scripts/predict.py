@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,7 @@ class Layout(NamedTuple):
 DIGIT = Layout(20, True, 0.4)
 LAYOUTS = {"digits": DIGIT, "mnist": DIGIT, "fashion": Layout(28, False, 0.2)}
 SIDE = 28
+LONGEST = 4096  # side of a picture, in which a digit is looked for; larger ones are reduced first
 LEAST = 0.1  # of white; a picture of less contrast shows nothing
 
 
@@ -114,6 +116,8 @@ def as_trained(grey: np.ndarray, layout: Layout, invert: str = "auto") -> tuple[
     """
     from PIL import Image
 
+    if max(grey.shape) > LONGEST:  # the square around a long strip could be thousands of times its size
+        grey = np.asarray(Image.fromarray(grey).reduce(math.ceil(max(grey.shape) / LONGEST)))
     border = _border(grey)
     inverted = invert == "yes" or (invert == "auto" and border > 127.5)
     if grey.shape == (SIDE, SIDE):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import reprlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +14,7 @@ import models
 import mydl
 from mydl import nn
 
-__all__ = ["FORMAT", "Run", "open_run", "read_config"]
+__all__ = ["FORMAT", "Run", "claimed", "open_run", "read_config"]
 
 FORMAT = 2  # of config.json and checkpoint.safetensors; raised when an older program could misread them
 
@@ -92,6 +95,30 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         }:
             return content
     raise ValueError(f"{path}: wanted model, data and settings, as train_model writes them; found something else")
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """While it lasts no other program can claim the run's folder: two would write over each other's files.
+
+    The system gives the claim up when the program ends, however it does. Raises BlockingIOError if it is claimed.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such locks
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(f"{folder}: another program is training in this folder; wanted one alone") from error
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _refuse(constant: str) -> float:

@@ -34,7 +34,7 @@ LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "adam": 0.001, "adamw": 0.001}
 MLP_OPTIONS = {"hidden": [600, 100], "dropout": 0.0, "activation": "relu", "batch_norm": False, "init": "xavier"}
 
 # What says how to run, not what to compute; it is no setting of the run.
-COMMANDS = ("config", "dry_run", "resume")
+COMMANDS = ("config", "distributed", "dry_run", "resume")
 
 # What a resumed run may have otherwise than it began with: nothing else leaves the weights as they would be.
 CHANGEABLE = ("epochs", "data_dir", "threads", "device", "out", "save_every", "save_minutes", "keep", "patience",
@@ -74,8 +74,10 @@ def make_parser() -> CommandLine:
     add("--seed", metavar="N", type=seed, default=0, help="of weights, order, split, dropout and augmentation")
     seeds_help = "train with N seeds from --seed on, each in a folder of its own, and give mean and deviation"
     add("--seeds", metavar="N", type=positive_int, default=1, help=seeds_help)
-    add("--threads", metavar="N", type=positive_int, help="CPU threads (all)")
+    add("--threads", metavar="N", type=positive_int, help="CPU threads (all; of --distributed each process's share)")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute")
+    distributed_help = "be one of the processes that mpirun has started (pip install mpi4py mpich)"
+    add("--distributed", action="store_true", help=distributed_help)
 
     parser.section("data")
     data_help = "digits, mnist, fashion, or folder:PATH with a folder of images for each class"
@@ -109,7 +111,7 @@ def make_parser() -> CommandLine:
 
     parser.section("training")
     add("--epochs", metavar="N", type=positive_int, default=10, help="passes over the training data")
-    add("--batch-size", metavar="N", type=positive_int, default=256, help="images a batch")
+    add("--batch-size", metavar="N", type=positive_int, default=256, help="images a batch, on all processes together")
     add("--accumulate", metavar="N", type=positive_int, default=1, help="batches whose gradients make one step")
     add("--optimizer", choices=tuple(LEARNING_RATES), default="adam", help="how to step")
     add("--lr", metavar="RATE", type=positive_float, help="learning rate (sgd 0.1, momentum 0.05, others 0.001)")
@@ -151,6 +153,8 @@ def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
             parser.error(f"--{name.replace('_', '-')} is an option of the mlp; {settings.model} has none")
     if settings.lr is None:
         settings.lr = LEARNING_RATES[settings.optimizer]
+    if settings.out == "":
+        parser.error("--out: wanted a folder, got ''")
     if settings.out is None:
         settings.out = f"results/{settings.model}-{datasets.label(settings.data)}"
     if settings.resume and settings.seeds == 1:
@@ -232,6 +236,8 @@ def _checked(action: argparse.Action, value: Any, path: str) -> Any:
             wants_text = is_text
         if is_text != wants_text or isinstance(item, bool) or not isinstance(item, str | int | float):
             raise ValueError(f"{path}: {name}: wanted {'text' if wants_text else 'a number'}, got {item!r}")
+        if is_text and "\0" in item:
+            raise ValueError(f"{path}: {name}: wanted text without NUL characters, got {item!r}")
         if action.choices is not None and item not in action.choices:
             raise ValueError(f"{path}: {name}: wanted one of {', '.join(action.choices)}, got {item!r}")
         try:

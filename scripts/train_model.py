@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import argparse
 import copy
+import dataclasses
 import json
 import math
+import os
 import statistics
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 import models
 import mydl
-from mydl import data, nn, optim
+from mydl import data, distributed, nn, optim
+from mydl.backend import default_generator
 from mydl.history import History
 from mydl.serialization import atomic_write, remove_leftovers
 from scripts import checkpoint, datasets
@@ -111,6 +115,17 @@ def ended(progress: Progress, settings: argparse.Namespace) -> str:
     return f"{done} of {settings.epochs} epochs are done" if done >= settings.epochs else ""
 
 
+def of_all_ranks(progress: Progress) -> Progress:
+    """The progress with the sums over all ranks' images."""
+    sums = {name: distributed.all_reduce(getattr(progress, name).clone()) for name in ("loss_sum", "right")}
+    return dataclasses.replace(progress, **sums, seen=int(distributed.all_reduce(np.array(progress.seen))))
+
+
+def on_any_rank(*numbers: float) -> list[float]:
+    """The largest of each number over the ranks, so that all do the same; all have to ask."""
+    return distributed.all_reduce(np.array(numbers, np.float64), "max").tolist()
+
+
 def train(settings: argparse.Namespace) -> float:
     """One run, begun or taken up again; its best validation accuracy."""
     mydl.manual_seed(settings.seed)
@@ -118,20 +133,35 @@ def train(settings: argparse.Namespace) -> float:
         mydl.set_num_threads(settings.threads)
     device, folder = settings.device, Path(settings.out)
 
+    rank, ranks = distributed.rank(), distributed.world_size()
+    if settings.batch_size % ranks:
+        raise ValueError(f"--batch-size {settings.batch_size}: wanted a multiple of the {ranks} processes")
+    if device == "cuda" and settings.distributed:
+        mydl.cuda.set_device(distributed.local_rank() % mydl.cuda.device_count())
+
+    if rank > 0:
+        distributed.barrier(3600)  # for rank 0, which downloads the data where they are not here yet
     dataset = datasets.load(
         settings.data, settings.data_dir, train=True, normalize=settings.normalize, image_size=settings.image_size,
         grayscale=settings.grayscale, skip_bad=settings.skip_bad, seed=settings.seed, val_size=settings.val_size,
         limit=settings.limit,
     )  # fmt: skip
+    if rank == 0:
+        distributed.barrier(3600)
     changes = Augmentation(settings.augment, settings.augmentations) if settings.augment else None
     train_set, val_set = datasets.split(dataset, changes)
-    train_loader = data.DataLoader(train_set, settings.batch_size, shuffle=True, num_workers=1, seed=settings.seed)
-    val_loader = data.DataLoader(val_set, batch_size=1000, num_workers=1)
+    sampler = data.DistributedSampler(train_set, seed=settings.seed)  # in one process all, in the loader's own order
+    train_loader = data.DataLoader(
+        train_set, settings.batch_size // ranks, sampler=sampler, num_workers=1, seed=settings.seed
+    )
+    val_share = data.Subset(val_set, range(rank, len(val_set), ranks))
+    val_loader = data.DataLoader(val_share, batch_size=1000, num_workers=1)
     steps_per_epoch = math.ceil(len(train_loader) / settings.accumulate)
 
     model = models.build(settings.model, **model_options(settings, dataset)).to(device)
     averaged = copy.deepcopy(model) if settings.ema is not None else None
     optimizer = make_optimizer(settings, model)
+    trained = distributed.DistributedDataParallel(model, sync_batch_norm=True) if ranks > 1 else model
     scheduler, rhythm = make_scheduler(settings, optimizer, steps_per_epoch)
     criterion = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
     parts = {
@@ -143,17 +173,25 @@ def train(settings: argparse.Namespace) -> float:
         if read_config(folder)["data"] != json.loads(json.dumps(description)):
             raise ValueError(f"{folder}: the {settings.data} data are not those that the run was begun with")
         progress = checkpoint.restore(folder, parts, device)
-        remove_leftovers(folder)
+        distributed.barrier()  # all have read the checkpoint before rank 0 writes another
+        if rank == 0:
+            remove_leftovers(folder)
+        elif progress.batch > 0:  # what the checkpoint has summed is rank 0's
+            progress.loss_sum, progress.right, progress.seen = progress.loss_sum * 0, progress.right * 0, 0
         print(f"resuming {folder} in epoch {progress.epoch}, after {progress.steps:,} steps")
     else:
-        folder, progress = make_run_folder(settings.out), Progress()
-        # The checkpoint first: what has a config.json is a run, and every run can be resumed.
-        checkpoint.save(folder, progress, parts)
+        progress = Progress()
+        if rank == 0:
+            folder = make_run_folder(settings.out)
+            # The checkpoint first: what has a config.json is a run, and every run can be resumed.
+            checkpoint.save(folder, progress, parts)
+    default_generator.seed += rank << 32  # each rank drops out by draws of its own
     config = {
         "mydl": mydl.__version__, "format": FORMAT, "model": model.architecture, "data": description,
         "settings": {name: value for name, value in vars(settings).items() if name not in COMMANDS},
     }  # fmt: skip
-    write_json(folder / "config.json", config)
+    if rank == 0:
+        write_json(folder / "config.json", config)
 
     if dataset.note:
         print(dataset.note)
@@ -163,14 +201,15 @@ def train(settings: argparse.Namespace) -> float:
     sizes = f"{len(train_set):,} images to train on, {len(val_set):,} to validate on"
     print(f"{settings.model}, {parameters:,} parameters; {sizes}")
 
-    history = History(folder / "history.csv", progress.history)
-    events = EventFile(folder, len(history)) if settings.tensorboard else None
+    history = History(folder / "history.csv" if rank == 0 else None, progress.history)
+    events = EventFile(folder, len(history)) if settings.tensorboard and rank == 0 else None
     saved = time.monotonic()
     with stop_requests() as stop_requested:
-        while not (reason := ended(progress, settings)) and not stop_requested():
+        (stop,) = on_any_rank(stop_requested())
+        while not (reason := ended(progress, settings)) and not stop:
             epoch = progress.epoch
             started = time.perf_counter() - progress.seconds
-            model.train()
+            trained.train()
             train_loader.set_epoch(epoch - 1)  # keeps a place within it that the checkpoint gave
             if progress.batch == 0:
                 # The sums stay on the device: reading them waits for it, so that is done now and then only.
@@ -180,12 +219,13 @@ def train(settings: argparse.Namespace) -> float:
                 progress.lr = optimizer.param_groups[0]["lr"]
             # On a terminal only (disable=None); the line of the finished epoch takes its place (leave=False).
             bar = tqdm(
-                train_loader, desc=f"epoch {epoch}/{settings.epochs}", unit="batch", leave=False, disable=None,
+                train_loader, desc=f"epoch {epoch}/{settings.epochs}", unit="batch", leave=False,
+                disable=None if rank == 0 else True,
                 initial=progress.batch,
             )  # fmt: skip
             for images, labels in bar:
                 images, labels = images.to(device), labels.to(device)
-                logits = model(images)
+                logits = trained(images)
                 loss = criterion(logits, labels)
                 # The mean over the batches of a step; an epoch's last step may have fewer of them.
                 first = progress.batch - progress.batch % settings.accumulate
@@ -215,18 +255,23 @@ def train(settings: argparse.Namespace) -> float:
                     follow(averaged, model, settings.ema, progress.steps)
 
                 # The last batch needs no checkpoint: that of the epoch's end follows it.
-                due = stop_requested() or time.monotonic() - saved > 60 * settings.save_minutes
-                if due and progress.batch < len(train_loader):
+                if progress.batch == len(train_loader) or (ranks > 1 and progress.batch % 10):
+                    continue  # asking the other ranks takes time, too
+                stop, due = on_any_rank(stop_requested(), time.monotonic() - saved > 60 * settings.save_minutes)
+                if stop or due:
                     progress.seconds = time.perf_counter() - started
-                    if math.isfinite(progress.loss_sum.item()):
-                        checkpoint.save(folder, progress, parts, settings.keep)
-                        saved = time.monotonic()
-                    if stop_requested():
+                    total = of_all_ranks(progress)
+                    if rank == 0 and math.isfinite(total.loss_sum.item()):
+                        checkpoint.save(folder, total, parts, settings.keep)
+                    distributed.barrier(600)
+                    saved = time.monotonic()
+                    if stop:
                         break
             if progress.batch < len(train_loader):
                 break
 
-            train_loss, train_accuracy = progress.loss_sum.item() / progress.seen, progress.right.item() / progress.seen
+            total = of_all_ranks(progress)
+            train_loss, train_accuracy = total.loss_sum.item() / total.seen, total.right.item() / total.seen
             kept = model if averaged is None else averaged
             val = evaluate(kept, val_loader, len(dataset.classes), device)
             if rhythm == "epoch":
@@ -247,30 +292,54 @@ def train(settings: argparse.Namespace) -> float:
                 )
             result = {"epoch": epoch, "val_accuracy": val.accuracy, "val_loss": val.loss}
             metadata = {"data": json.dumps(description), "result": json.dumps(result)}
-            models.save(kept, folder / "last.safetensors", metadata)
+            if rank == 0:
+                models.save(kept, folder / "last.safetensors", metadata)
             if val.accuracy > progress.best_accuracy:
                 progress.best_accuracy, progress.best_epoch = val.accuracy, epoch
-                models.save(kept, folder / "best.safetensors", metadata)
+                if rank == 0:
+                    models.save(kept, folder / "best.safetensors", metadata)
             print(
                 f"epoch {epoch:3d}  train loss {train_loss:.4f} accuracy {train_accuracy:.4f}  "
                 f"val loss {val.loss:.4f} accuracy {val.accuracy:.4f}  lr {progress.lr:.2g}  {seconds:.1f} s"
             )
             progress.epoch, progress.batch, progress.seconds, progress.history = epoch + 1, 0, 0.0, history.rows
-            if epoch % settings.save_every == 0 or ended(progress, settings) or stop_requested():
-                checkpoint.save(folder, progress, parts, settings.keep)
+            (stop,) = on_any_rank(stop_requested())
+            if epoch % settings.save_every == 0 or ended(progress, settings) or stop:
+                if rank == 0:
+                    checkpoint.save(folder, progress, parts, settings.keep)
+                distributed.barrier(600)
                 saved = time.monotonic()
 
     if events is not None:
         events.close()
     if not reason:
         print(f"stopped; go on with: python -m scripts.train_model --resume --out {settings.out}")
-        raise Stopped(stop_requested())
+        raise Stopped(int(stop))
 
+    if rank > 0:
+        return progress.best_accuracy
     from mydl import plotting
 
     plotting.save_figure(plotting.training_curves(history), folder / "training.png")
     print(f"{reason}; best validation accuracy {progress.best_accuracy:.4f}; the run is in {folder}")
     return progress.best_accuracy
+
+
+def settings_of_seeds(settings: argparse.Namespace, argv: list[str]) -> list[argparse.Namespace]:
+    """The settings of each seed's run. With --resume a run that was not begun yet is to be like those that were."""
+    folders = {
+        seed: Path(settings.out) / f"seed-{seed}" for seed in range(settings.seed, settings.seed + settings.seeds)
+    }
+    begun = [seed for seed, folder in folders.items() if settings.resume and (folder / "config.json").exists()]
+    flags = argv if begun else [flag for flag in argv if flag != "--resume"]
+    result = []
+    for seed, folder in folders.items():
+        like = seed if seed in begun or not begun else begun[0]
+        each = read_settings([*flags, "--seed", str(like), "--seeds", "1", "--out", str(folders[like])])
+        if like != seed:
+            each.seed, each.out, each.resume = seed, str(folder), False
+        result.append(each)
+    return result
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -279,18 +348,22 @@ def main(argv: list[str] | None = None) -> None:
     if settings.dry_run:
         print(as_toml(settings), end="")
         return
+    if settings.distributed:
+        distributed.init()
+    else:
+        distributed.refuse_silent_copies()
+    if distributed.rank() > 0:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - rank 0 speaks for all
     if settings.seeds == 1:
         train(settings)
         return
     scores = []
-    for seed in range(settings.seed, settings.seed + settings.seeds):
-        folder = Path(settings.out) / f"seed-{seed}"
-        flags = [flag for flag in argv if flag != "--resume"]
-        if settings.resume and (folder / "config.json").exists():
-            flags.append("--resume")
-        print(f"seed {seed}")
-        scores.append(train(read_settings([*flags, "--seed", str(seed), "--seeds", "1", "--out", str(folder)])))
+    for each in settings_of_seeds(settings, argv):
+        print(f"seed {each.seed}")
+        scores.append(train(each))
     mean, deviation = statistics.mean(scores), statistics.stdev(scores)
+    if distributed.rank() > 0:
+        return
     write_json(Path(settings.out) / "seeds.json", {"val_accuracy": scores, "mean": mean, "deviation": deviation})
     print(f"validation accuracy {mean:.4f} ± {deviation:.4f} over {len(scores)} seeds; the runs are in {settings.out}")
 

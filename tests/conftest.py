@@ -1,4 +1,7 @@
-"""`pytest --device strict` (or cuda) tests/ops tests/nn tests/optim: the same tests with their tensors on a device."""
+"""`pytest --device strict tests/ops tests/nn`: the same tests with their tensors on a device.
+
+The device "strict" is the stand-in for a GPU, "cuda" a real one. There the tests that take a `gpu` run on it too.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ import pytest
 
 from mydl.backend import on_device
 from tests import strict_cupy
+
+ON_DEVICE = ("autograd", "compat", "nn", "ops", "optim")  # folders whose tests run as well with tensors on a device
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,6 +34,12 @@ def ledger() -> Iterator[strict_cupy.Ledger]:
 
 
 @pytest.fixture
+def gpu(request: pytest.FixtureRequest) -> Any:
+    """A GPU for one test: the real one with `--device cuda`, else the stand-in, with its ledger."""
+    return None if request.config.getoption("--device") == "cuda" else request.getfixturevalue("ledger")
+
+
+@pytest.fixture
 def tensors_on_device(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A function after whose call what a test makes without a `device=` is on the GPU."""
 
@@ -43,8 +54,13 @@ def tensors_on_device(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture(autouse=True)
 def _device(request: pytest.FixtureRequest) -> None:
-    """Make what the tests make without a `device=` on the device that was asked for."""
+    """Make what the tests of tensors make without a `device=` on the device that was asked for.
+
+    Tests of files, figures and the like are about the host, and those that take a GPU say what is to be on it.
+    """
     where = request.config.getoption("--device")
+    if request.node.path.parent.name not in ON_DEVICE or {"gpu", "ledger"} & set(request.node.fixturenames):
+        return
     if where == "strict":
         request.getfixturevalue("ledger")
     if where != "cpu":

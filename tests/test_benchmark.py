@@ -16,10 +16,11 @@ import pytest
 
 import models
 import mydl
+from mydl import data
 from mydl.plotting import save_figure
 from scripts import benchmark
 from scripts.benchmark_tools.flops import mlp_flops, resnet_flops, training_flops
-from scripts.benchmark_tools.measure import GROUPS, Benchmark, Sizes
+from scripts.benchmark_tools.measure import USUAL, Benchmark, Sizes
 from scripts.benchmark_tools.report import figure, quantity, report
 from scripts.benchmark_tools.turns import WORKER, Failed, Team, in_turn, summarise, workload
 
@@ -132,12 +133,48 @@ def test_a_failing_workload_is_reported_and_the_rest_goes_on():
     assert not worker.alive and not another.alive
 
 
+def test_the_workloads_on_a_gpu(gpu, monkeypatch):
+    library = worker_module("mydl_library")
+    monkeypatch.setattr(library.mydl, "set_num_threads", lambda threads: None)
+    on_gpu, eager = (library.Library(variant, 1, "cuda") for variant in ("", "eager"))
+    assert (on_gpu.replayed, eager.replayed) == (True, False)
+    assert "CuPy" in on_gpu.describe()["configuration"]
+    for made in (on_gpu, eager):
+        made.train("mlp", 2, repeat=4, hidden=(3,))()
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (30, 28, 28), dtype=np.uint8), np.arange(30) % 10
+    tiny = lambda root, train, transform: data.ImageArrayDataset(images, labels, transform)  # noqa: E731
+    monkeypatch.setattr(library.data, "MNIST", tiny)
+    monkeypatch.setattr(library.data, "find_data_root", lambda name: None)
+    monkeypatch.setattr(on_gpu, "_model", lambda name: models.build("mlp", hidden=(3,)).to("cuda"))
+    assert on_gpu.goal(0.0, batch=5, epochs=1) > 0
+    with pytest.raises(RuntimeError, match="after 1 epochs"):
+        on_gpu.goal(2.0, batch=5, epochs=1)
+
+
+@pytest.mark.parametrize("variants", [False, True])
+def test_what_is_measured_where(variants):
+    on_cpu, on_gpu = (set(benchmark.installed(variants, device)) for device in ("cpu", "cuda"))
+    assert on_cpu - on_gpu == {"mydl-numpy"}
+    assert on_gpu - on_cpu == {"mydl-eager", "pytorch-graphs"} & set(on_gpu)
+
+
+def test_no_gpu_is_said_in_one_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.benchmark", "--device", "cuda"],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True, cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("benchmark: error: ")
+
+
 STEPS = ["mlp", "resnet", "inference", "ops"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("libraries", "groups"), [(["mydl", "pytorch"], STEPS), (["mydl"], [name for name in GROUPS if name not in STEPS])]
+    ("libraries", "groups"),
+    [(["mydl", "pytorch"], STEPS), (["mydl"], [name for name in USUAL["cpu"] if name not in STEPS])],
 )
 def test_a_tiny_run_is_whole(libraries, groups):
     libraries = [name for name in libraries if name in benchmark.installed(variants=False)]

@@ -52,6 +52,14 @@ def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusals() == {NOT_INSTALLED}
 
 
+def test_cupy_too_old(ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["cupy"], "__version__", "13.5.1")
+    assert refusals() == {
+        "CuPy 13.5.1 found, wanted 13.6 or newer. Run: pip install -U cupy-cuda12x (CUDA 12) or cupy-cuda13x "
+        "(CUDA 13), whichever you have."
+    }
+
+
 def test_no_driver(ledger) -> None:
     machine.driver = 0
     assert refusals() == {"CuPy 14.2.0 found but no NVIDIA driver. Use --device cpu."}

@@ -153,6 +153,7 @@ def test_a_row_that_cannot_be_written_is_not_kept(tmp_path):
         (b"epoch,loss\n1,0.5\n2,0.2", "line 3: found the last line cut off"),
         (b'epoch,loss\n1,"0.5\n', "line 2: unexpected end of data"),
         (b"epoch,loss\n" + b"1" * 5000 + b",2\n", "line 2: found '1111"),
+        (b"epoch,loss\n" + b"1" * 400 + b",2\n", "line 2: found '1111"),
         (b"epoch,loss\n" + b"1" * 200_000 + b",2\n", "line 2: field larger than field limit"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "line"),
     ],

@@ -1,8 +1,8 @@
 """cuDNN's switches, to be set as in PyTorch. Nothing reads them: mydl has one algorithm for each operation.
 
 >>> from mydl.backends import cudnn
->>> cudnn.benchmark, cudnn.is_available()
-(False, False)
+>>> cudnn.is_available()
+False
 """
 
 enabled = False

@@ -53,9 +53,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
         hint = "; give the dataset a transform that ends in tensors, such as transform=transforms.ToTensor()"
     elif isinstance(first, np.ndarray):
         kind += f" of {first.dtype}"
-    raise TypeError(
-        f"default_collate: wanted tensors, arrays, numbers, strings, mappings or sequences, got {kind}{hint}"
-    )
+    raise TypeError(f"default_collate: wanted tensors, arrays, numbers, strings, mappings, sequences, got {kind}{hint}")
 
 
 def default_convert(data: Any) -> Any:

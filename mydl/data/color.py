@@ -51,9 +51,7 @@ def hue(images: np.ndarray, turns: np.ndarray) -> np.ndarray:
     chroma = value - images.min(axis=1)
     safe = xp.where(chroma == 0, 1, chroma)
     sector = xp.where(
-        value == red,
-        (green - blue) / safe,
-        xp.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
+        value == red, (green - blue) / safe, xp.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe)
     )
     sector = (sector[:, None] + 6 * turns) % 6
     # Channel k falls from value to value - chroma and back along the circle, red first (Smith, 1978).

@@ -171,8 +171,7 @@ class ArrayDataset(Dataset):
         self.data = data if isinstance(data, MyTensor) else MyTensor(np.asarray(data))
         self.targets = targets if isinstance(targets, MyTensor) else MyTensor(np.asarray(targets))
         _check_lengths(type(self).__name__, [self.data.shape, self.targets.shape])
-        self.transform = transform
-        self.target_transform = target_transform
+        self.transform, self.target_transform = transform, target_transform
 
     def __len__(self) -> int:
         return len(self.data)
@@ -277,8 +276,7 @@ class Subset(Dataset):
     """
 
     def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
-        self.dataset = dataset
-        self.indices = indices
+        self.dataset, self.indices = dataset, indices
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -21,7 +21,7 @@ FONTS = (
     "DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique", "DejaVuSansMono-BoldOblique",
     "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "DejaVuSerif-BoldItalic",
     "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta",
-    "cmr10", "cmb10", "cmss10", "cmti10", "cmtt10",
+    "cmr10", "cmb10", "cmss10", "cmtt10",
 )  # fmt: skip
 
 SIDE = 28
@@ -33,7 +33,7 @@ COLUMNS = 12  # random numbers that shape an image, before its noise
 
 
 class SyntheticDigits(ImageArrayDataset):
-    """Digits 0 … 9 in 21 fonts, turned, sheared, scaled, shifted, thickened and noisy: 28×28, white on black.
+    """Digits 0 … 9 in 20 fonts, turned, sheared, scaled, shifted, thickened and noisy: 28×28, white on black.
 
     A stand-in for MNIST that needs no file and no network. Each image is a glyph in a random font and one of
     three thicknesses, turned by up to ±25°, sheared by up to ±0.3, 17 to 22 pixels high, widened or narrowed
@@ -68,8 +68,7 @@ class SyntheticDigits(ImageArrayDataset):
         size = (10_000 if train else 2_000) if size is None else size
         if isinstance(size, bool) or not isinstance(size, int) or size < 0:
             raise ValueError(f"SyntheticDigits: wanted a size of at least 0, got {size!r}")
-        self.train = train
-        self.seed = seed
+        self.train, self.seed = train, seed
         images, labels = draw_digits(size, seed, split=0 if train else 1)
         super().__init__(MyTensor(images), MyTensor(labels), transform, target_transform)
 
@@ -107,12 +106,9 @@ def _draw(draw: np.ndarray, noise: np.random.Generator, count: int) -> tuple[np.
     shift = 2 * (2 * draw[:, 7:9] - 1)
     cos, sin = np.cos(angle), np.sin(angle)
     # From the image back to the glyph: undo the turn, the shear, then the scale.
-    linear = np.array(
-        [
-            [(cos + shear * sin) / wide, (shear * cos - sin) / wide],
-            [sin / tall, cos / tall],
-        ]
-    ).transpose(2, 0, 1)
+    linear = np.array([[(cos + shear * sin) / wide, (shear * cos - sin) / wide], [sin / tall, cos / tall]]).transpose(
+        2, 0, 1
+    )
     offset = GLYPH / 2 - (linear @ (SIDE / 2 + shift)[:, :, None])[:, :, 0]
     images = warp.affine(glyphs, np.concatenate([linear, offset[:, :, None]], axis=2), (SIDE, SIDE), bilinear=True)[
         :, 0
@@ -163,13 +159,7 @@ def _thicken(images: np.ndarray) -> np.ndarray:
     middle = padded[..., 1:-1, 1:-1]
     return functools.reduce(
         np.maximum,
-        (
-            middle,
-            padded[..., :-2, 1:-1],
-            padded[..., 2:, 1:-1],
-            padded[..., 1:-1, :-2],
-            padded[..., 1:-1, 2:],
-        ),
+        (middle, padded[..., :-2, 1:-1], padded[..., 2:, 1:-1], padded[..., 1:-1, :-2], padded[..., 1:-1, 2:]),
     )
 
 

@@ -10,7 +10,8 @@ from .dataset import Dataset
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
-LARGEST_IMAGE = 32 << 20  # pixels; decoded and converted they take less than 256 MB
+# Pixels; decoded and converted to RGB they take less than 256 MB. WebP's decoder holds an image several times.
+LARGEST_IMAGE, LARGEST_WEBP = 20 << 20, 11 << 20
 
 
 def read_image(path: str | os.PathLike[str], convert: Callable[[Any], Any] | None = None) -> Any:
@@ -18,7 +19,7 @@ def read_image(path: str | os.PathLike[str], convert: Callable[[Any], Any] | Non
 
     `convert` gets the PIL image as it is stored, in whatever mode; what it returns must not need the file.
 
-    Raises ValueError for a file that is no whole image, or one of more than 33 million pixels; OSError for
+    Raises ValueError for a file that is no whole image, or one of more than 21 million pixels (WebP: 11.5); OSError for
     one that cannot be opened.
 
     >>> read_image("nowhere.png")
@@ -32,8 +33,9 @@ def read_image(path: str | os.PathLike[str], convert: Callable[[Any], Any] | Non
     with open(path, "rb") as file:
         try:
             with Image.open(file, formats=FORMATS) as image:
-                if image.width * image.height > LARGEST_IMAGE:
-                    raise ValueError(f"{image.width}×{image.height} is more than {LARGEST_IMAGE:,} pixels")
+                largest = LARGEST_WEBP if image.format == "WEBP" else LARGEST_IMAGE
+                if image.width * image.height > largest:
+                    raise ValueError(f"{image.width}×{image.height} is more than {largest:,} pixels")
                 return image.convert("RGB") if convert is None else convert(image)
         except UnidentifiedImageError:
             raise ValueError(f"{path}: not a readable image (none of {', '.join(FORMATS)})") from None
@@ -75,10 +77,8 @@ class ImageFolder(Dataset):
         is_valid_file: Callable[[str], bool] | None = None,
         allow_empty: bool = False,
     ) -> None:
-        self.root = root
-        self.transform = transform
-        self.target_transform = target_transform
-        self.loader = loader
+        self.root, self.transform = root, transform
+        self.target_transform, self.loader = target_transform, loader
         self.classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
         if not self.classes:
             raise FileNotFoundError(f"ImageFolder: no class folders in {root}")

@@ -45,9 +45,8 @@ class Resize(ImageTransform):
             raise NotImplementedError("Resize: antialias=False")
         self.size = size
         self.interpolation = interpolation_mode("Resize", interpolation, tuple(InterpolationMode))
-        self.max_size = max_size
-        self.antialias = antialias
-        if any(side < 1 for side in np.atleast_1d(size)) or np.size(size) > 2:
+        self.max_size, self.antialias = max_size, antialias
+        if np.asarray(size).dtype.kind not in "iu" or np.min(size, initial=1) < 1 or np.size(size) not in (1, 2):
             raise ValueError(f"Resize: wanted one or two sizes of at least 1, got {size}")
         if max_size is not None and (np.size(size) == 2 or max_size <= np.atleast_1d(size)[0]):
             raise ValueError(f"Resize: max_size={max_size} goes with a single size that is smaller, got size={size}")
@@ -119,11 +118,8 @@ class RandomCrop(ImageTransform):
             raise ValueError(f"RandomCrop: padding_mode {padding_mode!r}: wanted constant, edge, reflect or symmetric")
         if np.size(padding or 0) not in (1, 2, 4) or np.size(size) > 2:
             raise ValueError(f"RandomCrop: wanted 1 or 2 sizes and 1, 2 or 4 paddings, got {size} and {padding}")
-        self.size = size
-        self.padding = padding
-        self.pad_if_needed = pad_if_needed
-        self.fill = fill
-        self.padding_mode = padding_mode
+        self.size, self.padding, self.pad_if_needed = size, padding, pad_if_needed
+        self.fill, self.padding_mode = fill, padding_mode
 
     def _apply(self, pixels: np.ndarray) -> np.ndarray:
         height, width = (int(side) for side in np.broadcast_to(self.size, 2))
@@ -181,9 +177,7 @@ class RandomRotation(ImageTransform):
     ) -> None:
         self.degrees = span("RandomRotation: degrees", degrees, 0.0, -math.inf)
         self.interpolation = interpolation_mode("RandomRotation", interpolation)
-        self.expand = expand
-        self.center = center
-        self.fill = fill
+        self.expand, self.center, self.fill = expand, center, fill
 
     def _apply(self, pixels: np.ndarray) -> np.ndarray:
         angle = np.deg2rad(between(uniforms(len(pixels), 1)[:, 0], self.degrees))
@@ -241,14 +235,11 @@ class RandomAffine(ImageTransform):
             raise ValueError(f"RandomAffine: scale: wanted two numbers above 0, got {scale}")
         if np.size(shear or 0) not in (1, 2, 4):
             raise ValueError(f"RandomAffine: shear: wanted 1, 2 or 4 numbers, got {shear}")
-        self.translate = translate
-        self.scale = scale
-        self.shear = shear
+        self.translate, self.scale, self.shear = translate, scale, shear
         if isinstance(shear, (int, float)):
             self.shear = span("RandomAffine: shear", shear, 0.0, -math.inf)
         self.interpolation = interpolation_mode("RandomAffine", interpolation)
-        self.fill = fill
-        self.center = center
+        self.fill, self.center = fill, center
 
     def _apply(self, pixels: np.ndarray) -> np.ndarray:
         height, width = pixels.shape[2:]

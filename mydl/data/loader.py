@@ -113,14 +113,10 @@ class DataLoader:
         self.batch_sampler: Any = batch_sampler
         if batch_size is not None:
             self.batch_sampler = BatchSampler(self.sampler, batch_size, drop_last)  # type: ignore[arg-type]
-        self.batch_size = batch_size
-        self.drop_last = drop_last
-        self.num_workers = num_workers
+        self.batch_size, self.drop_last, self.num_workers = batch_size, drop_last, num_workers
         self.collate_fn = collate_fn or (default_convert if self.batch_sampler is None else default_collate)
-        self.pin_memory = pin_memory
-        self.timeout = timeout
-        self.worker_init_fn = worker_init_fn
-        self.generator = generator
+        self.pin_memory, self.timeout = pin_memory, timeout
+        self.worker_init_fn, self.generator = worker_init_fn, generator
         self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
         self.seed = seed
         self._epoch = 0  # the epoch and batch that come next …
@@ -247,9 +243,7 @@ def _check_options(
     if timeout < 0:
         raise ValueError(f"DataLoader: wanted a timeout of at least 0 seconds, got {timeout!r}")
     if prefetch_factor is not None and (num_workers == 0 or prefetch_factor < 0):
-        raise ValueError(
-            f"DataLoader: prefetch_factor={prefetch_factor}: wanted at least 0, and num_workers of at least 1"
-        )
+        raise ValueError(f"DataLoader: prefetch_factor={prefetch_factor}: wanted at least 0, and num_workers above 0")
     if persistent_workers and num_workers == 0:
         raise ValueError("DataLoader: persistent_workers needs num_workers of at least 1")
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64):

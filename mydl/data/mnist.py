@@ -37,10 +37,7 @@ _PUBLISHED = {
     "mnist": _Published(
         "MNIST",
         ("mnist", "MNIST/raw"),
-        (
-            "https://ossci-datasets.s3.amazonaws.com/mnist/",
-            "https://storage.googleapis.com/cvdf-datasets/mnist/",
-        ),
+        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
         {
             "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
             "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -180,7 +177,8 @@ def find_data_root(name: str, data_dir: str | os.PathLike[str] | None = None) ->
             if _find_folder(name, cache, train)[0] is None:
                 _fetch(name, cache, train)
     except OSError as error:
-        raise OSError(f"{title}: not in {', nor in '.join(looked)}; {error}") from None
+        files = ", ".join(f"{file}.gz" for train in (True, False) for file in _file_names(train))
+        raise OSError(f"{title}: not in {', nor in '.join(looked)}; {error}; put {files} into one of these") from None
     return cache
 
 

@@ -38,9 +38,7 @@ class Pad(ImageTransform):
         if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
             raise ValueError(f"Pad: padding_mode {padding_mode!r}: wanted constant, edge, reflect or symmetric")
         _sides("Pad", padding)
-        self.padding = padding
-        self.fill = fill
-        self.padding_mode = padding_mode
+        self.padding, self.fill, self.padding_mode = padding, fill, padding_mode
 
     def _apply(self, pixels: np.ndarray) -> np.ndarray:
         left, top, right, bottom = _sides("Pad", self.padding)
@@ -116,9 +114,7 @@ class RandomResizedCrop(ImageTransform):
         if antialias is False:
             raise NotImplementedError("RandomResizedCrop: antialias=False")
         _check_spans("RandomResizedCrop", scale, ratio)
-        self.size = size
-        self.scale = scale
-        self.ratio = ratio
+        self.size, self.scale, self.ratio = size, scale, ratio
         self.interpolation = interpolation_mode("RandomResizedCrop", interpolation, tuple(InterpolationMode))
         self.antialias = antialias
 
@@ -159,11 +155,7 @@ class RandomErasing(ImageTransform):
         if not 0 <= p <= 1:
             raise ValueError(f"RandomErasing: wanted a probability, got {p}")
         _check_spans("RandomErasing", scale, ratio)
-        self.p = p
-        self.scale = scale
-        self.ratio = ratio
-        self.value = value
-        self.inplace = inplace
+        self.p, self.scale, self.ratio, self.value, self.inplace = p, scale, ratio, value, inplace
 
     def _apply(self, pixels: np.ndarray) -> np.ndarray:
         chosen = uniforms(len(pixels), 1)[:, 0] < self.p

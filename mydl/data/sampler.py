@@ -61,10 +61,8 @@ class RandomSampler(Sampler):
             raise TypeError(f"RandomSampler: wanted replacement to be True or False, got {replacement!r}")
         if num_samples is not None and (not isinstance(num_samples, int) or num_samples <= 0):
             raise ValueError(f"RandomSampler: wanted num_samples of at least 1, got {num_samples}")
-        self.data_source = data_source
-        self.replacement = replacement
-        self.generator = generator
-        self._num_samples = num_samples
+        self.data_source, self.replacement = data_source, replacement
+        self.generator, self._num_samples = generator, num_samples
 
     @property
     def num_samples(self) -> int:
@@ -92,8 +90,7 @@ class SubsetRandomSampler(Sampler):
     """
 
     def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
-        self.indices = indices
-        self.generator = generator
+        self.indices, self.generator = indices, generator
 
     def __iter__(self) -> Iterator[int]:
         for position in generator_for(self.generator, SHUFFLE).permutation(len(self.indices)):
@@ -111,11 +108,7 @@ class WeightedRandomSampler(Sampler):
     """
 
     def __init__(
-        self,
-        weights: Sequence[float],
-        num_samples: int,
-        replacement: bool = True,
-        generator: Generator | None = None,
+        self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator: Generator | None = None
     ) -> None:
         if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples <= 0:
             raise ValueError(f"WeightedRandomSampler: wanted num_samples of at least 1, got {num_samples!r}")
@@ -130,9 +123,7 @@ class WeightedRandomSampler(Sampler):
                 f"WeightedRandomSampler: cannot draw {num_samples} samples "
                 f"{'with' if replacement else 'without'} replacement from {choices} with a weight above 0"
             )
-        self.num_samples = num_samples
-        self.replacement = replacement
-        self.generator = generator
+        self.num_samples, self.replacement, self.generator = num_samples, replacement, generator
 
     def __iter__(self) -> Iterator[int]:
         rng, chances = generator_for(self.generator, SHUFFLE), self.weights / self.weights.sum()
@@ -174,9 +165,7 @@ class DistributedSampler(Sampler):
                 f"DistributedSampler: wanted a rank from 0 to {self.num_replicas - 1}, the number of processes less 1, "
                 f"got {self.rank}"
             )
-        self.shuffle = shuffle
-        self.seed = seed
-        self.drop_last = drop_last
+        self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -205,9 +194,7 @@ class BatchSampler(Sampler):
             raise ValueError(f"batch_size: wanted an integer of at least 1, got {batch_size!r}")
         if not isinstance(drop_last, bool):
             raise ValueError(f"drop_last: wanted True or False, got {drop_last!r}")
-        self.sampler = sampler
-        self.batch_size = batch_size
-        self.drop_last = drop_last
+        self.sampler, self.batch_size, self.drop_last = sampler, batch_size, drop_last
 
     def __iter__(self) -> Iterator[list[Any]]:
         indices = iter(self.sampler)

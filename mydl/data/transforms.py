@@ -15,7 +15,7 @@ after the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,8 @@ class Compose:
     """
 
     def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+        if not isinstance(transforms, Iterable):
+            raise TypeError(f"{type(self).__name__}: wanted a list of transforms, got {type(transforms).__name__}")
         self.transforms = transforms
 
     @property
@@ -203,9 +205,7 @@ class Normalize(ImageTransform):
     """
 
     def __init__(self, mean: Span, std: Span, inplace: bool = False) -> None:
-        self.mean = mean
-        self.std = std
-        self.inplace = inplace
+        self.mean, self.std, self.inplace = mean, std, inplace
         if not np.all(std):
             raise ValueError(f"Normalize: std must not be zero, got {std}")
 

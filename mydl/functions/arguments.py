@@ -16,6 +16,7 @@ from mydl.backend import is_array
 __all__ = [
     "Number", "Size", "Tensor", "as_tensor_operand", "axes_of", "axis_of", "int_of", "integer_range", "note_range",
     "require_flag", "require_floating", "require_numbers", "require_operands", "require_tensor", "shape_of",
+    "tensor_along",
 ]  # fmt: skip
 
 # What signatures call a MyTensor: the functions stand below the class, whose methods they become.
@@ -94,10 +95,14 @@ def axis_of(dim: Any, ndim: int, name: str, keepdim: bool = False) -> int:
         dim = int_of(dim, f"{name}: dim")
     room = ndim or 1
     if not -room <= dim < room:
-        raise IndexError(
-            f"{name}: dim {dim} is out of range for a tensor of {ndim} dimensions; wanted {-room} to {room - 1}"
-        )
+        raise IndexError(f"{name}: dim {dim} is out of range for {ndim} dimensions; wanted {-room} to {room - 1}")
     return dim % room
+
+
+def tensor_along(value: Any, dim: Any, name: str, keepdim: bool = False) -> tuple[Any, int]:
+    """`value` as a tensor, and the axis that `dim` means in it; errors as in `require_tensor` and `axis_of`."""
+    tensor = require_tensor(value, name)
+    return tensor, axis_of(dim, tensor.ndim, name, keepdim)
 
 
 def require_flag(value: Any, what: str) -> None:

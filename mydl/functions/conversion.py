@@ -28,7 +28,10 @@ def as_dtype(dtype: Any) -> np.dtype | None:
     """
     if dtype is None:
         return None
-    found = np.dtype(dtype)
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"wanted a dtype such as mydl.float32, got {dtype!r}") from None
     if found.kind not in "biufc":
         raise TypeError(f"wanted a dtype such as mydl.float32, got {dtype!r}")
     return found
@@ -52,7 +55,7 @@ def as_array(data: Any, dtype: Any = None) -> Any:
     try:
         array = np.asarray(data)
     except ValueError as error:
-        raise ValueError(f"tensor: the nested lists do not make a rectangular array ({error})") from error
+        raise ValueError(f"tensor: the nested lists are not rectangular{_first_odd(data)}") from error
     except OverflowError as error:
         raise ShapeError(f"tensor: {error}") from error
     if array.dtype.kind not in "biufc":
@@ -78,6 +81,16 @@ def _check_range(numbers: np.ndarray, dtype: np.dtype) -> None:
     low, high = numbers.min(), numbers.max()
     if not (np.isfinite(numbers).all() and bounds.min <= low and high <= bounds.max):
         raise ShapeError(f"tensor: wanted numbers from {bounds.min} to {bounds.max} for {dtype}, got {low} to {high}")
+
+
+def _first_odd(data: Any) -> str:
+    """Where nested lists are of several lengths, and what to do about tensors."""
+    sizes = [np.shape(item)[:1] if hasattr(item, "shape") else (len(item),) if isinstance(item, (list, tuple)) else ()
+             for item in data]  # fmt: skip
+    if len(set(sizes)) < 2:
+        return ""
+    words = ", ".join(f"{size[0]} items" if size else "a number" for size in dict.fromkeys(sizes))
+    return f": found {words} side by side"
 
 
 def _without_tensors(data: Any) -> tuple[Any, set]:
@@ -133,11 +146,7 @@ def read_to(args: tuple, kwargs: dict) -> tuple[device | None, np.dtype | None, 
     (device(type='cpu'), dtype('float32'), False)
     """
     kwargs = dict(kwargs)
-    where, dtype, copy = (
-        kwargs.pop("device", None),
-        kwargs.pop("dtype", None),
-        bool(kwargs.pop("copy", False)),
-    )
+    where, dtype, copy = (kwargs.pop("device", None), kwargs.pop("dtype", None), bool(kwargs.pop("copy", False)))
     if isinstance(kwargs.get("other"), Variable):
         args = (*args, kwargs.pop("other"))
     kwargs.pop("non_blocking", None)

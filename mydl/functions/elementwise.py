@@ -21,8 +21,8 @@ from mydl.ops.casting import Cast, result_dtype
 
 __all__ = [
     "abs", "absolute", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "erf", "exp", "exp2", "expm1", "fix",
-    "floor", "frac", "log", "log1p", "log2", "log10", "nan_to_num", "reciprocal", "relu", "round", "rsqrt",
-    "sigmoid", "sign", "sqrt", "square", "tanh", "trunc", "where",
+    "floor", "frac", "log", "log1p", "log2", "log10", "nan_to_num", "reciprocal", "relu", "round", "rsqrt", "sigmoid",
+    "sign", "sqrt", "square", "tanh", "trunc", "where",
 ]  # fmt: skip
 
 

@@ -39,9 +39,11 @@ def _read_part(part: Any) -> Any:
     if part is None or part is Ellipsis:
         return part
     if not is_array(part):
-        raise IndexError(f"wanted ints, slices, None, ..., index tensors or masks as a key, got {type(part).__name__}")
+        raise IndexError(
+            f"indexing: wanted ints, slices, None, ..., index tensors or masks as a key, got {type(part).__name__}"
+        )
     if part.dtype.kind not in "iub":
-        raise IndexError(f"an index tensor must be of integers or booleans, got {part.dtype}")
+        raise IndexError(f"indexing: an index tensor must be of integers or booleans, got {part.dtype}")
     if part.dtype == np.uint8:  # PyTorch's masks of old
         part = part.astype(bool)
     return int(part) if part.ndim == 0 and part.dtype.kind in "iu" else part
@@ -56,7 +58,7 @@ def read_key(key: Any, array: Any) -> tuple[tuple, tuple]:
         return tuple(parts), ()
     used = sum(_dimensions(part) for part in parts)
     if used > len(shape):
-        raise IndexError(f"too many indices for a tensor of shape {shape}: {used}")
+        raise IndexError(f"indexing: too many indices for a tensor of shape {shape}: {used}")
     basic: list[Any] = []
     arrays: list[Any] = []
     axis = 0  # of the tensor, at the part being read
@@ -92,7 +94,7 @@ def _checked(given: Any, part: Any, array: Any, axis: int) -> Any:
     shape, on_host = array.shape, isinstance(array, np.ndarray)
     if part.dtype == bool:
         if part.shape != shape[axis : axis + part.ndim]:
-            raise IndexError(f"a mask of shape {part.shape} does not fit shape {shape} at dimension {axis}")
+            raise IndexError(f"indexing: a mask of shape {part.shape} does not fit shape {shape} at dimension {axis}")
     elif part.size and not on_host:
         low, high = integer_range(given if isinstance(given, Variable) else tensor_of(part))
         if low < -shape[axis] or high >= shape[axis]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mydl.autograd.op import describe
 from mydl.errors import RangeError
-from mydl.functions.arguments import Tensor, axis_of, require_tensor
+from mydl.functions.arguments import Tensor, axis_of, require_tensor, tensor_along
 from mydl.functions.shape import meshgrid, reshape
 from mydl.ops import shape as ops
 from mydl.ops.indexing import Take
@@ -79,8 +79,7 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
     >>> [piece.shape for piece in split(mydl.zeros(5, 2), 2)]
     [(2, 2), (2, 2), (1, 2)]
     """
-    tensor = require_tensor(tensor, "split")
-    axis = axis_of(dim, tensor.ndim, "split")
+    tensor, axis = tensor_along(tensor, dim, "split")
     if tensor.ndim == 0:
         raise RuntimeError("split: wanted at least one dimension, got a tensor of none")
     length = tensor.shape[axis]
@@ -264,8 +263,7 @@ def tensor_split(input: Tensor, indices_or_sections: int | Sequence[int], dim: i
     >>> [piece.shape for piece in tensor_split(mydl.zeros(5), 3)]
     [(2,), (2,), (1,)]
     """
-    input = require_tensor(input, "tensor_split")
-    axis = axis_of(dim, input.ndim, "tensor_split")
+    input, axis = tensor_along(input, dim, "tensor_split")
     length = input.shape[axis]
     if isinstance(indices_or_sections, (int, np.integer)):
         n = int(indices_or_sections)
@@ -283,8 +281,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     >>> unbind(mydl.tensor([[1, 2], [3, 4]]), 1)
     (tensor([1, 3]), tensor([2, 4]))
     """
-    input = require_tensor(input, "unbind")
-    axis = axis_of(dim, input.ndim, "unbind")
+    input, axis = tensor_along(input, dim, "unbind")
     if input.ndim == 0:
         raise RangeError("unbind: wanted at least one dimension, got a tensor of none")
     return ops.Unbind.apply(input, axis=axis)

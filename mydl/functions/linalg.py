@@ -17,8 +17,8 @@ from mydl.ops.linalg import MatMul
 from mydl.ops.shape import Permute, Reshape
 
 __all__ = [
-    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "chain_matmul", "contract", "cross", "dist", "dot",
-    "ger", "inner", "kron", "matmul", "matrix_power", "mm", "mv", "outer", "renorm", "tensordot", "vander", "vdot",
+    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "chain_matmul", "cross", "dist", "dot", "ger",
+    "inner", "kron", "matmul", "matrix_power", "mm", "mv", "outer", "renorm", "tensordot", "vander", "vdot",
 ]  # fmt: skip
 
 
@@ -204,14 +204,7 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> 
 
 
 def contract(
-    a: Tensor,
-    b: Tensor,
-    batch_a: list,
-    free_a: list,
-    summed_a: list,
-    batch_b: list,
-    free_b: list,
-    summed_b: list,
+    a: Tensor, b: Tensor, batch_a: list, free_a: list, summed_a: list, batch_b: list, free_b: list, summed_b: list
 ) -> Tensor:
     """The product of a and b summed over pairs of dimensions, as one batched matrix product.
 
@@ -348,7 +341,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     axis = axis_of(dim, input.ndim, "renorm")
     if input.ndim < 2 or p <= 0 or maxnorm < 0:
         raise RuntimeError(
-            f"renorm: wanted 2 or more dimensions, p > 0, maxnorm >= 0, got {describe(input)}, {p}, {maxnorm}"
+            f"renorm: wanted 2 dimensions or more, p > 0, maxnorm >= 0, got {describe(input)}, {p}, {maxnorm}"
         )
     sizes = norm(input, p, tuple(i for i in range(input.ndim) if i != axis), keepdim=True)
     return input * where(sizes > maxnorm, maxnorm / (sizes + 1e-7), 1.0)

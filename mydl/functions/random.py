@@ -17,9 +17,8 @@ from mydl.functions.arguments import Tensor, require_floating, require_tensor, s
 from mydl.functions.conversion import as_dtype, check_memory_format
 
 __all__ = [
-    "bernoulli", "bernoulli_", "exponential_", "get_rng_state", "initial_seed", "log_normal_", "multinomial", "normal",
-    "normal_", "poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random_", "randperm",
-    "seed", "set_rng_state", "uniform_",
+    "bernoulli", "get_rng_state", "initial_seed", "multinomial", "normal", "poisson", "rand", "rand_like", "randint",
+    "randint_like", "randn", "randn_like", "randperm", "seed", "set_rng_state",
 ]  # fmt: skip
 
 
@@ -55,41 +54,31 @@ def _floating(dtype: Any, name: str) -> np.dtype:
 
 
 def rand(
-    *size: Any,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    **named: Any,
-) -> Tensor:
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False, **named: Any,
+) -> Tensor:  # fmt: skip
     """Uniform numbers in [0, 1).
 
     >>> rand(2, 3).shape
     (2, 3)
     """
     dtype = _floating(dtype, "rand")
-    return _finished(
-        _uniform(_source(generator), shape_of(size, "rand", named, "size", 0), dtype), dtype, device, requires_grad
-    )
+    draws = _uniform(_source(generator), shape_of(size, "rand", named, "size", 0), dtype)
+    return _finished(draws, dtype, device, requires_grad)
 
 
 def randn(
-    *size: Any,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    **named: Any,
-) -> Tensor:
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False, **named: Any,
+) -> Tensor:  # fmt: skip
     """Normal numbers of mean 0 and deviation 1.
 
     >>> randn(2, 3).shape
     (2, 3)
     """
     dtype = _floating(dtype, "randn")
-    return _finished(
-        _normal(_source(generator), shape_of(size, "randn", named, "size", 0), dtype), dtype, device, requires_grad
-    )
+    draws = _normal(_source(generator), shape_of(size, "randn", named, "size", 0), dtype)
+    return _finished(draws, dtype, device, requires_grad)
 
 
 def randint(
@@ -112,13 +101,9 @@ def randint(
 
 
 def randperm(
-    n: int,
-    *,
-    generator: Generator | None = None,
-    dtype: Any = np.int64,
-    device: Any = None,
+    n: int, *, generator: Generator | None = None, dtype: Any = np.int64, device: Any = None,
     requires_grad: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The numbers 0 to n - 1 in random order.
 
     >>> sorted(randperm(4).tolist())
@@ -160,15 +145,9 @@ def randn_like(
 
 
 def randint_like(
-    input: Tensor,
-    low: int,
-    high: int | None = None,
-    *,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+    input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """`randint` of the shape, dtype and device of `input`: randint_like(input, high) or randint_like(input, low, high).
 
     >>> import mydl
@@ -233,9 +212,7 @@ def multinomial(
     weights = to_host(require_floating(input, "multinomial").array).astype(np.float64)
     rows = np.atleast_2d(weights)
     if weights.ndim not in (1, 2) or num_samples < 1:
-        raise RuntimeError(
-            f"multinomial: wanted 1 or 2 dimensions and a sample, got {describe(input)} and {num_samples}"
-        )
+        raise RuntimeError(f"multinomial: wanted 1 or 2 dimensions and a sample, got {describe(input)}, {num_samples}")
     if not np.isfinite(rows).all() or (rows < 0).any() or (rows.sum(1) == 0).any():
         raise RuntimeError("multinomial: wanted finite weights of 0 or more, not all 0 in a row")
     if not replacement and ((rows > 0).sum(1) < num_samples).any():

@@ -17,8 +17,8 @@ from mydl.ops.casting import Cast
 from mydl.ops.elementwise import Where
 
 __all__ = [
-    "ValuesAndIndices", "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "logsumexp",
-    "max", "mean", "min", "nanmean", "nansum", "norm", "prod", "std", "std_mean", "sum", "var", "var_mean",
+    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "max", "mean", "min",
+    "nanmean", "nansum", "norm", "prod", "std", "std_mean", "sum", "var", "var_mean",
 ]  # fmt: skip
 
 Dim = int | tuple[int, ...] | list[int] | None
@@ -50,14 +50,9 @@ def accumulable(input: Any, dtype: Any) -> Any:
 
 
 def sum(
-    input: Tensor,
-    dim: Dim = None,
-    keepdim: bool = False,
-    *,
-    dtype: Any = None,
-    axis: Dim = None,
-    keepdims: bool = False,
-) -> Tensor:
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *,
+    dtype: Any = None, axis: Dim = None, keepdims: bool = False,
+) -> Tensor:  # fmt: skip
     """The sum of the elements; booleans and integers are summed in int64.
 
     >>> import mydl
@@ -83,14 +78,9 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any 
 
 
 def mean(
-    input: Tensor,
-    dim: Dim = None,
-    keepdim: bool = False,
-    *,
-    dtype: Any = None,
-    axis: Dim = None,
-    keepdims: bool = False,
-) -> Tensor:
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *,
+    dtype: Any = None, axis: Dim = None, keepdims: bool = False,
+) -> Tensor:  # fmt: skip
     """The mean of the elements, which must be floating; NaN of none.
 
     >>> import mydl
@@ -117,12 +107,7 @@ def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any
 
 
 def prod(
-    input: Tensor,
-    dim: int | None = None,
-    keepdim: bool = False,
-    *,
-    dtype: Any = None,
-    axis: int | None = None,
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None, axis: int | None = None
 ) -> Tensor:
     """The product of the elements; booleans and integers are multiplied in int64.
 
@@ -141,9 +126,7 @@ def prod(
 
 def var(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
-    correction: float | None = None,
-    axis: Dim = None,
-    keepdims: bool = False,
+    correction: float | None = None, axis: Dim = None, keepdims: bool = False,
 ) -> Tensor:  # fmt: skip
     """The variance, divided by n - correction; correction is 1 by default, 0 with unbiased=False.
 
@@ -167,9 +150,7 @@ def var(
 
 def std(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
-    correction: float | None = None,
-    axis: Dim = None,
-    keepdims: bool = False,
+    correction: float | None = None, axis: Dim = None, keepdims: bool = False,
 ) -> Tensor:  # fmt: skip
     """The standard deviation, the square root of `var`; its gradient is taken as 0 where it is 0.
 
@@ -182,13 +163,9 @@ def std(
 
 
 def var_mean(
-    input: Tensor,
-    dim: Any = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: float | None = None,
-) -> tuple:
+) -> tuple:  # fmt: skip
     """(variance, mean) over `dim`.
 
     >>> import mydl
@@ -200,13 +177,9 @@ def var_mean(
 
 
 def std_mean(
-    input: Tensor,
-    dim: Any = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: float | None = None,
-) -> tuple:
+) -> tuple:  # fmt: skip
     """(standard deviation, mean) over `dim`.
 
     >>> import mydl

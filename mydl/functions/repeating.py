@@ -28,9 +28,7 @@ def repeat(input: Tensor, *repeats: Any, **named: Any) -> Tensor:
     input = require_tensor(input, "repeat")
     times = shape_of(repeats, "repeat", named, "repeats")
     if len(times) < input.ndim or any(n < 0 for n in times):
-        raise RuntimeError(
-            f"repeat: wanted {input.ndim} or more numbers of 0 or more for shape {input.shape}, got {times}"
-        )
+        raise RuntimeError(f"repeat: wanted {input.ndim} or more numbers >= 0 for shape {input.shape}, got {times}")
     sizes = (1,) * (len(times) - input.ndim) + input.shape
     spread = Reshape.apply(input, shape=tuple(n for size in sizes for n in (1, size)))
     copies = Expand.apply(spread, shape=tuple(n for pair in zip(times, sizes) for n in pair))

@@ -8,7 +8,7 @@ import numpy as np
 
 from mydl.autograd.op import tensor_of
 from mydl.backend import to_host
-from mydl.functions.arguments import Tensor, axis_of, require_tensor
+from mydl.functions.arguments import Tensor, axis_of, require_tensor, tensor_along
 from mydl.functions.joining import cat
 from mydl.functions.reduction import ValuesAndIndices, accumulable
 from mydl.ops.arithmetic import Sub
@@ -49,8 +49,7 @@ def diff(
     >>> diff(mydl.tensor([1.0, 4.0, 9.0]))
     tensor([3., 5.])
     """
-    input = require_tensor(input, "diff")
-    axis = axis_of(dim, input.ndim, "diff")
+    input, axis = tensor_along(input, dim, "diff")
     if n < 0 or input.ndim == 0:
         raise RuntimeError(f"diff: wanted n of 0 or more and at least one dimension, got {n} and shape {input.shape}")
     if n == 0:
@@ -106,8 +105,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1.0, dim: int =
     >>> trapezoid(mydl.tensor([1.0, 2.0, 3.0]))
     tensor(4.)
     """
-    y = require_tensor(y, "trapezoid")
-    axis = axis_of(dim, y.ndim, "trapezoid")
+    y, axis = tensor_along(y, dim, "trapezoid")
     lead = (slice(None),) * axis
     middle = (y[(*lead, slice(1, None))] + y[(*lead, slice(None, -1))]) / 2
     if x is None:

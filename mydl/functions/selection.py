@@ -51,9 +51,7 @@ def _aligned(index: Any, input: Any, axis: int, name: str, source: Any = None) -
         raise RuntimeError(f"{name}: wanted an index of {input.ndim} dimensions, got {index.shape} for {input.shape}")
     for i, n in enumerate(index.shape):
         if i != axis and input.ndim and n > input.shape[i]:
-            raise RuntimeError(
-                f"{name}: an index of shape {index.shape} is too large for {input.shape} at dimension {i}"
-            )
+            raise RuntimeError(f"{name}: an index of {index.shape} is too large for {input.shape} at dimension {i}")
         if isinstance(source, Variable) and source.ndim and n > source.shape[i]:
             raise RuntimeError(f"{name}: an index of shape {index.shape} is too large for a source of {source.shape}")
     return index
@@ -126,8 +124,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
             [4, 4]])
     """
     input = require_tensor(input, "index_select")
-    array, axis = _index_array(index, input, dim, "index_select")
-    _vector(array, "index_select")
+    array, axis = _index_vector(index, input, dim, "index_select")
     if input.ndim == 0:
         if array.size > 1:
             raise RuntimeError(f"index_select: wanted one index for a tensor of no dimensions, got {array.size}")
@@ -135,9 +132,21 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return Take.apply(input, key=(slice(None),) * axis + (array.reshape(-1),))
 
 
-def _vector(index: Any, name: str) -> None:
-    if index.ndim > 1:
-        raise IndexError(f"{name}: wanted a vector of indices, got shape {index.shape}")
+def _index_vector(index: Any, input: Any, dim: int, name: str) -> tuple[Any, int]:
+    """As `_index_array`, of a vector."""
+    array, axis = _index_array(index, input, dim, name)
+    if array.ndim > 1:
+        raise IndexError(f"{name}: wanted a vector of indices, got shape {array.shape}")
+    return array, axis
+
+
+def _one_value(value: Any, input: Any, name: str) -> Any:
+    """A number or a 0-d tensor as a tensor of the input's dtype."""
+    if not isinstance(value, Variable):
+        value = tensor_of(input.xp.asarray(filling(value, input.dtype, name)))
+    if value.ndim:
+        raise RuntimeError(f"{name}: wanted a number or a 0-d tensor as value, got shape {value.shape}")
+    return value.to(input.dtype)
 
 
 def _vector_of(x: Any) -> Any:
@@ -153,8 +162,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     tensor([2., 0., 1.])
     """
     input, source = require_tensor(input, "index_add"), require_tensor(source, "index_add")
-    array, axis = _index_array(index, input, dim, "index_add")
-    _vector(array, "index_add")
+    array, axis = _index_vector(index, input, dim, "index_add")
     if input.ndim == 0 and source.ndim == 0:
         return Reshape.apply(index_add(_vector_of(input), 0, index, _vector_of(source), alpha=alpha), shape=())
     if source.dtype != input.dtype:
@@ -175,8 +183,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     tensor([6., 0., 5.])
     """
     input, source = require_tensor(input, "index_copy"), require_tensor(source, "index_copy")
-    array, axis = _index_array(index, input, dim, "index_copy")
-    _vector(array, "index_copy")
+    array, axis = _index_vector(index, input, dim, "index_copy")
     if input.ndim == 0:
         return Reshape.apply(index_copy(_vector_of(input), 0, index, _vector_of(source)), shape=())
     wanted = (*input.shape[:axis], array.size, *input.shape[axis + 1 :])
@@ -193,16 +200,11 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -
     tensor([1., 0., 1.])
     """
     input = require_tensor(input, "index_fill")
-    array, axis = _index_array(index, input, dim, "index_fill")
-    _vector(array, "index_fill")
+    array, axis = _index_vector(index, input, dim, "index_fill")
     if input.ndim == 0:
         return Reshape.apply(index_fill(_vector_of(input), 0, index, value), shape=())
-    value = (
-        value if isinstance(value, Variable) else tensor_of(input.xp.asarray(filling(value, input.dtype, "index_fill")))
-    )
-    if value.ndim:
-        raise RuntimeError(f"index_fill: wanted a number or a 0-d tensor as value, got shape {value.shape}")
-    return Put.apply(input, value.to(input.dtype), key=(slice(None),) * axis + (array.reshape(-1),))
+    value = _one_value(value, input, "index_fill")
+    return Put.apply(input, value, key=(slice(None),) * axis + (array.reshape(-1),))
 
 
 def scatter(
@@ -276,14 +278,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     tensor([-1.,  0.])
     """
     input, mask = require_tensor(input, "masked_fill"), _mask(mask, "masked_fill")
-    value = (
-        value
-        if isinstance(value, Variable)
-        else tensor_of(input.xp.asarray(filling(value, input.dtype, "masked_fill")))
-    )
-    if value.ndim:
-        raise RuntimeError(f"masked_fill: wanted a number or a 0-d tensor as value, got shape {value.shape}")
-    return Where.apply(mask, value.to(input.dtype), input)
+    return Where.apply(mask, _one_value(value, input, "masked_fill"), input)
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
@@ -374,7 +369,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 
 
 def _extreme_at(best: Any, key: Any, values: Any, name: str) -> Any:
-    """`best` with the maximum or minimum of it and `values` at `key`, in a dtype that a GPU has atomic operations for."""
+    """`best` with the maximum or minimum of it and `values` at `key`, in a dtype of which a GPU has atomic ones."""
     xp, dtype = array_module(best), best.dtype
     if xp is np or dtype in (np.float32, np.float64):
         getattr(xp, name).at(best, key, values)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from mydl.functions.arguments import Size, Tensor, axis_of, int_of, require_tensor, shape_of
+from mydl.functions.arguments import Size, Tensor, axis_of, int_of, require_tensor, shape_of, tensor_along
 from mydl.ops import shape as ops
 from mydl.ops.indexing import Slice, Take
 
 __all__ = [
     "adjoint", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "expand", "expand_as", "flatten", "meshgrid",
     "moveaxis", "movedim", "narrow", "permute", "ravel", "reshape", "reshape_as", "select", "squeeze", "swapaxes",
-    "swapdims", "t", "transpose", "unflatten", "unfold", "unsqueeze", "view", "view_as",
+    "swapdims", "t", "transpose", "unflatten", "unsqueeze", "view", "view_as",
 ]  # fmt: skip
 
 
@@ -37,9 +37,7 @@ def _reshaped(input: Tensor, shape: tuple, name: str) -> Tensor:
     if -1 in shape and known == 0:
         raise RuntimeError(f"{name}: -1 is ambiguous in {shape}, beside a size of 0")
     if (-1 in shape and input.array.size % known) or (-1 not in shape and input.array.size != known):
-        raise RuntimeError(
-            f"{name}: shape {shape} does not hold the {input.array.size} elements of shape {input.shape}"
-        )
+        raise RuntimeError(f"{name}: shape {shape} does not hold {input.array.size} elements of shape {input.shape}")
     return ops.Reshape.apply(input, shape=shape)
 
 
@@ -202,8 +200,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     >>> unflatten(mydl.zeros(2, 6), 1, (2, -1)).shape
     (2, 2, 3)
     """
-    input = require_tensor(input, "unflatten")
-    axis = axis_of(dim, input.ndim, "unflatten")
+    input, axis = tensor_along(input, dim, "unflatten")
     sizes = shape_of((sizes,), "unflatten")
     known = math.prod(n for n in sizes if n != -1)
     whole = input.shape[axis]
@@ -320,8 +317,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     >>> narrow(mydl.arange(5), 0, 1, 3)
     tensor([1, 2, 3])
     """
-    input = require_tensor(input, "narrow")
-    axis = axis_of(dim, input.ndim, "narrow")
+    input, axis = tensor_along(input, dim, "narrow")
     if input.ndim == 0:
         raise RuntimeError("narrow: wanted at least one dimension, got a tensor of none")
     size, first, length = input.shape[axis], int_of(start, "narrow: start"), int_of(length, "narrow: length")
@@ -340,8 +336,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     >>> select(mydl.tensor([[1, 2], [3, 4]]), 1, 0)
     tensor([1, 3])
     """
-    input = require_tensor(input, "select")
-    axis = axis_of(dim, input.ndim, "select")
+    input, axis = tensor_along(input, dim, "select")
     if input.ndim == 0 or not -input.shape[axis] <= int_of(index, "select: index") < input.shape[axis]:
         raise IndexError(f"select: index {index} is out of range for dimension {dim} of shape {input.shape}")
     return Slice.apply(input, key=(slice(None),) * axis + (int(index),))
@@ -381,8 +376,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int = 1) -> Tensor:
     tensor([[0, 1, 2],
             [2, 3, 4]])
     """
-    input = require_tensor(input, "unfold")
-    axis = axis_of(dimension, input.ndim, "unfold")
+    input, axis = tensor_along(input, dimension, "unfold")
     length = input.shape[axis] if input.ndim else 1
     if not 0 <= size <= length or step < 1:
         raise RuntimeError(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mydl.autograd.op import tensor_of
-from mydl.functions.arguments import Tensor, axis_of, require_flag, require_numbers, require_tensor
+from mydl.functions.arguments import Tensor, axis_of, require_flag, require_numbers, require_tensor, tensor_along
 from mydl.functions.reduction import ValuesAndIndices
 from mydl.ops.indexing import Gather, Slice
 from mydl.ops.reduction import Picked
@@ -34,8 +34,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     ValuesAndIndices(values=tensor([1., 2., 3.]), indices=tensor([1, 2, 0]))
     """
     require_flag(descending, "sort: descending")
-    input = require_tensor(input, "sort")
-    axis = axis_of(dim, input.ndim, "sort")
+    input, axis = tensor_along(input, dim, "sort")
     index = _order(input, axis, descending)
     return ValuesAndIndices(Gather.apply(input, index=index, axis=axis), tensor_of(index))
 

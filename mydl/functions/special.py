@@ -11,13 +11,7 @@ from mydl.autograd.engine import Variable
 from mydl.autograd.modes import mode
 from mydl.autograd.op import tensor_of
 from mydl.backend import get_default_dtype, on_device, to_host
-from mydl.functions.arguments import (
-    Number,
-    Tensor,
-    require_floating,
-    require_operands,
-    require_tensor,
-)
+from mydl.functions.arguments import Number, Tensor, require_floating, require_operands, require_tensor
 from mydl.functions.arithmetic import mul, pow
 from mydl.functions.elementwise import abs as absolute
 from mydl.functions.elementwise import clamp, erf, log, sign, sqrt, square, where

@@ -10,7 +10,7 @@ import numpy as np
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import describe, tensor_of
 from mydl.backend import to_host
-from mydl.functions.arguments import Tensor, axis_of, require_floating, require_numbers, require_tensor
+from mydl.functions.arguments import Tensor, axis_of, require_floating, require_numbers, require_tensor, tensor_along
 from mydl.functions.elementwise import clamp, sqrt, where
 from mydl.functions.reduction import ValuesAndIndices, mean
 from mydl.functions.selection import index_select
@@ -18,9 +18,7 @@ from mydl.functions.shape import movedim, reshape, unsqueeze
 from mydl.functions.sorting import sort
 from mydl.ops.indexing import Gather
 
-__all__ = [
-    "bucketize", "corrcoef", "cov", "histc", "mode", "quantile", "searchsorted", "unique_consecutive",
-]  # fmt: skip
+__all__ = ["bucketize", "corrcoef", "cov", "histc", "mode", "quantile", "searchsorted", "unique_consecutive"]
 
 _PLACES = {"linear": None, "lower": np.floor, "higher": np.ceil, "nearest": np.rint, "midpoint": None}
 
@@ -73,8 +71,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndice
     >>> mode(mydl.tensor([3.0, 1.0, 3.0])).values
     tensor(3.)
     """
-    input = require_tensor(input, "mode")
-    axis = axis_of(dim, input.ndim, "mode", keepdim)
+    input, axis = tensor_along(input, dim, "mode", keepdim)
     rows = np.moveaxis(to_host(input.array), axis, -1) if input.ndim else to_host(input.array).reshape(1)
     if rows.shape[-1] == 0:
         raise IndexError(f"mode: wanted at least one element along dim {dim}, got shape {input.shape}")

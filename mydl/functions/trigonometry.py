@@ -7,8 +7,8 @@ from mydl.ops import trigonometry as ops
 from mydl.ops.arithmetic import Atan2
 
 __all__ = [
-    "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asin", "asinh",
-    "atan", "atan2", "atanh", "cos", "cosh", "sin", "sinh", "tan",
+    "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asin", "asinh", "atan",
+    "atan2", "atanh", "cos", "cosh", "sin", "sinh", "tan",
 ]  # fmt: skip
 
 

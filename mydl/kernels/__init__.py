@@ -1,7 +1,8 @@
 """Kernels: array in, array out, without graph or modules; `of(array)` gives those that suit an array.
 
-Two implementations share names and signatures: `mydl.kernels.reference`, the readable definition, which runs
-on NumPy and CuPy arrays, and `mydl.kernels.cpu`, the fast one for NumPy arrays, which needs Numba.
+Three implementations share names and signatures: `mydl.kernels.reference`, the readable definition, which runs
+on NumPy and CuPy arrays; `mydl.kernels.cpu`, the fast one for NumPy arrays, which needs Numba; and
+`mydl.kernels.gpu`, the fast one for CuPy arrays.
 
 >>> import numpy as np
 >>> of(np.zeros(3)).relu(np.array([-1.0, 2.0]))
@@ -18,13 +19,15 @@ import numpy as np
 from mydl.kernels import reference
 
 _for_numpy: ModuleType | None = None  # decided by the first call of `of`: importing Numba takes a while
+_for_cupy: ModuleType | None = None  # None for mydl.kernels.gpu, which is imported when it is first needed
 _why_slow: str | None = None
 
 
 def of(array) -> ModuleType:
     """The module whose kernels serve `array`.
 
-    That is `mydl.kernels.cpu` for a NumPy array where Numba can be imported, else `mydl.kernels.reference`.
+    That is `mydl.kernels.gpu` for a CuPy array; for a NumPy array `mydl.kernels.cpu` where Numba can be imported,
+    else `mydl.kernels.reference`.
 
     >>> import numpy as np
     >>> with use("reference"):
@@ -33,7 +36,7 @@ def of(array) -> ModuleType:
     """
     if isinstance(array, np.ndarray):
         return _for_numpy or _choose()
-    return reference
+    return _for_cupy or importlib.import_module("mydl.kernels.gpu")
 
 
 def why_slow() -> str | None:
@@ -43,10 +46,10 @@ def why_slow() -> str | None:
 
 
 class use:
-    """Force the kernels of NumPy arrays, for the whole process or, as a context manager, for a block.
+    """Force the kernels, for the whole process or, as a context manager, for a block.
 
     Args:
-        name: "reference", "cpu", or None to choose anew: `cpu` where Numba can be imported.
+        name: "reference", for NumPy's arrays and CuPy's; "cpu", for NumPy's; or None to choose anew.
 
     Raises:
         ValueError: no kernels have that name.
@@ -58,8 +61,9 @@ class use:
     """
 
     def __init__(self, name: str | None) -> None:
-        global _for_numpy, _why_slow
-        self._before = _for_numpy, _why_slow
+        global _for_numpy, _for_cupy, _why_slow
+        self._before = _for_numpy, _for_cupy, _why_slow
+        _for_cupy = reference if name == "reference" else None
         if name is None:
             _for_numpy = _why_slow = None
         elif name == "cpu":
@@ -74,8 +78,8 @@ class use:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        global _for_numpy, _why_slow
-        _for_numpy, _why_slow = self._before
+        global _for_numpy, _for_cupy, _why_slow
+        _for_numpy, _for_cupy, _why_slow = self._before
 
 
 def _choose() -> ModuleType:

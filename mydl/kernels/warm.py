@@ -41,11 +41,15 @@ def warm() -> float:
         channels = np.ones(batch.shape[1], np.float32)
         _, mean, _, inv_std = cpu.batch_norm(batch, channels, channels, 1e-5)
         cpu.batch_norm_backward(batch, batch, channels, mean, inv_std)
+    cpu.batch_norm_eval(
+        x, np.ones(4, np.float32), np.ones(4, np.float32), np.ones(4, np.float32), np.ones(4, np.float32), 1e-5
+    )
 
     cpu.relu_backward(x, cpu.relu(x))
     cpu.add(x, x)
     cpu.erf(x)
     cpu.dropout(x, np.zeros(x.size, np.uint16), 1, 1.0)
+    cpu.philox_words(x, np.random.Philox(0), x.size)
 
     logits, target = x.reshape(256, 64), np.zeros(256, np.int64)
     rows, log_sum_exp = cpu.cross_entropy(logits, target, None, -100, 0.0)

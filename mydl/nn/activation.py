@@ -7,13 +7,13 @@ from typing import Any
 
 from mydl.nn import functional as F
 from mydl.nn.linear import new_parameter
-from mydl.nn.module import NeuralNetwork
+from mydl.nn.module import NeuralNetwork, Optioned
 from mydl.tensor import MyTensor
 
 __all__ = [
-    "CELU", "ELU", "GELU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU",
-    "LogSigmoid", "Mish", "PReLU", "ReLU", "ReLU6", "SiLU", "Sigmoid",
-    "Softplus", "Softshrink", "Softsign", "Step", "Tanh", "Tanhshrink", "Threshold",
+    "CELU", "ELU", "GELU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid",
+    "Mish", "PReLU", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softplus", "Softshrink", "Softsign", "Step", "Tanh",
+    "Tanhshrink", "Threshold",
 ]  # fmt: skip
 
 
@@ -31,17 +31,6 @@ class _MaybeInPlace(NeuralNetwork):
         return "inplace=True" if self.inplace else ""
 
 
-class _Optioned(NeuralNetwork):
-    """What the activations share whose options `repr` shows by name."""
-
-    _options: tuple[str, ...] = ()
-
-    def extra_repr(self) -> str:
-        """The options; `inplace` only where it is set."""
-        options = {name: getattr(self, name) for name in self._options}
-        return ", ".join(f"{name}={value!r}" for name, value in options.items() if name != "inplace" or value)
-
-
 class ReLU(_MaybeInPlace):
     """max(x, 0).
 
@@ -50,10 +39,7 @@ class ReLU(_MaybeInPlace):
     (tensor([0., 2.]), tensor([0., 2.]))
     """
 
-    @staticmethod
-    def forward(input: MyTensor, inplace: bool = False) -> MyTensor:
-        """max(x, 0)."""
-        return F.relu(input, inplace)
+    forward = staticmethod(F.relu)
 
 
 class ReLU6(_MaybeInPlace):
@@ -64,10 +50,7 @@ class ReLU6(_MaybeInPlace):
     tensor([0., 6.])
     """
 
-    @staticmethod
-    def forward(input: MyTensor, inplace: bool = False) -> MyTensor:
-        """min(max(x, 0), 6)."""
-        return F.relu6(input, inplace)
+    forward = staticmethod(F.relu6)
 
 
 class SELU(_MaybeInPlace):
@@ -78,10 +61,7 @@ class SELU(_MaybeInPlace):
     tensor([1.0507])
     """
 
-    @staticmethod
-    def forward(input: MyTensor, inplace: bool = False) -> MyTensor:
-        """1.0507 elu(x, 1.6733)."""
-        return F.selu(input, inplace)
+    forward = staticmethod(F.selu)
 
 
 class SiLU(_MaybeInPlace):
@@ -92,10 +72,7 @@ class SiLU(_MaybeInPlace):
     tensor([0.7311])
     """
 
-    @staticmethod
-    def forward(input: MyTensor, inplace: bool = False) -> MyTensor:
-        """x sigmoid(x)."""
-        return F.silu(input, inplace)
+    forward = staticmethod(F.silu)
 
 
 class Mish(_MaybeInPlace):
@@ -106,10 +83,7 @@ class Mish(_MaybeInPlace):
     tensor([0.8651])
     """
 
-    @staticmethod
-    def forward(input: MyTensor, inplace: bool = False) -> MyTensor:
-        """x tanh(softplus(x))."""
-        return F.mish(input, inplace)
+    forward = staticmethod(F.mish)
 
 
 class Hardswish(_MaybeInPlace):
@@ -120,10 +94,7 @@ class Hardswish(_MaybeInPlace):
     tensor([3.])
     """
 
-    @staticmethod
-    def forward(input: MyTensor, inplace: bool = False) -> MyTensor:
-        """x min(max(x + 3, 0), 6) / 6."""
-        return F.hardswish(input, inplace)
+    forward = staticmethod(F.hardswish)
 
 
 class Hardsigmoid(_MaybeInPlace):
@@ -134,10 +105,7 @@ class Hardsigmoid(_MaybeInPlace):
     tensor([0.5000])
     """
 
-    @staticmethod
-    def forward(input: MyTensor, inplace: bool = False) -> MyTensor:
-        """min(max(x + 3, 0), 6) / 6."""
-        return F.hardsigmoid(input, inplace)
+    forward = staticmethod(F.hardsigmoid)
 
 
 class Sigmoid(NeuralNetwork):
@@ -148,10 +116,7 @@ class Sigmoid(NeuralNetwork):
     tensor([0.5000])
     """
 
-    @staticmethod
-    def forward(input: MyTensor) -> MyTensor:
-        """1 / (1 + exp(-x))."""
-        return F.sigmoid(input)
+    forward = staticmethod(F.sigmoid)
 
 
 class Tanh(NeuralNetwork):
@@ -162,10 +127,7 @@ class Tanh(NeuralNetwork):
     tensor([0.7616])
     """
 
-    @staticmethod
-    def forward(input: MyTensor) -> MyTensor:
-        """tanh(x)."""
-        return F.tanh(input)
+    forward = staticmethod(F.tanh)
 
 
 class Softsign(NeuralNetwork):
@@ -176,10 +138,7 @@ class Softsign(NeuralNetwork):
     tensor([0.7500])
     """
 
-    @staticmethod
-    def forward(input: MyTensor) -> MyTensor:
-        """x / (1 + |x|)."""
-        return F.softsign(input)
+    forward = staticmethod(F.softsign)
 
 
 class Tanhshrink(NeuralNetwork):
@@ -190,10 +149,7 @@ class Tanhshrink(NeuralNetwork):
     tensor([0.2384])
     """
 
-    @staticmethod
-    def forward(input: MyTensor) -> MyTensor:
-        """x - tanh(x)."""
-        return F.tanhshrink(input)
+    forward = staticmethod(F.tanhshrink)
 
 
 class LogSigmoid(NeuralNetwork):
@@ -204,10 +160,7 @@ class LogSigmoid(NeuralNetwork):
     tensor([-0.6931])
     """
 
-    @staticmethod
-    def forward(input: MyTensor) -> MyTensor:
-        """ln sigmoid(x)."""
-        return F.logsigmoid(input)
+    forward = staticmethod(F.logsigmoid)
 
 
 class Step(NeuralNetwork):
@@ -218,13 +171,10 @@ class Step(NeuralNetwork):
     tensor([0., 1., 1.])
     """
 
-    @staticmethod
-    def forward(input: MyTensor) -> MyTensor:
-        """1 where x >= 0, else 0."""
-        return F.step(input)
+    forward = staticmethod(F.step)
 
 
-class LeakyReLU(_Optioned):
+class LeakyReLU(Optioned):
     """x where x > 0, else negative_slope x (Maas et al., 2013).
 
     >>> import mydl
@@ -236,15 +186,14 @@ class LeakyReLU(_Optioned):
 
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
         super().__init__()
-        self.negative_slope = negative_slope
-        self.inplace = inplace
+        self.negative_slope, self.inplace = negative_slope, inplace
 
     def forward(self, input: MyTensor) -> MyTensor:
         """x, or negative_slope x."""
         return F.leaky_relu(input, self.negative_slope, self.inplace)
 
 
-class PReLU(_Optioned):
+class PReLU(Optioned):
     """x where x > 0, else weight x, with one learnt weight, or one for each of num_parameters channels (He, 2015).
 
     >>> import mydl
@@ -256,8 +205,7 @@ class PReLU(_Optioned):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
-        self.num_parameters = num_parameters
-        self.init = init
+        self.num_parameters, self.init = num_parameters, init
         self.weight = new_parameter((num_parameters,), device, dtype, init)
 
     def reset_parameters(self) -> None:
@@ -269,7 +217,7 @@ class PReLU(_Optioned):
         return F.prelu(input, self.weight)
 
 
-class ELU(_Optioned):
+class ELU(Optioned):
     """x where x > 0, else alpha (exp(x) - 1) (Clevert, Unterthiner and Hochreiter, 2016).
 
     >>> import mydl
@@ -281,8 +229,7 @@ class ELU(_Optioned):
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
-        self.alpha = alpha
-        self.inplace = inplace
+        self.alpha, self.inplace = alpha, inplace
 
     def forward(self, input: MyTensor) -> MyTensor:
         """x, or alpha (exp(x) - 1)."""
@@ -302,7 +249,7 @@ class CELU(ELU):
         return F.celu(input, self.alpha, self.inplace)
 
 
-class Threshold(_Optioned):
+class Threshold(Optioned):
     """x where x > threshold, else value.
 
     >>> import mydl
@@ -355,7 +302,7 @@ class Softshrink(Hardshrink):
         return F.softshrink(input, self.lambd)
 
 
-class GELU(_Optioned):
+class GELU(Optioned):
     """x P(x), P the normal cumulative distribution; approximate="tanh" takes its tanh formula.
 
     >>> import mydl
@@ -374,7 +321,7 @@ class GELU(_Optioned):
         return F.gelu(input, self.approximate)
 
 
-class Softplus(_Optioned):
+class Softplus(Optioned):
     """ln(1 + exp(beta x)) / beta, and x itself where beta x > threshold.
 
     >>> import mydl
@@ -386,15 +333,14 @@ class Softplus(_Optioned):
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
-        self.beta = beta
-        self.threshold = threshold
+        self.beta, self.threshold = beta, threshold
 
     def forward(self, input: MyTensor) -> MyTensor:
         """ln(1 + exp(beta x)) / beta."""
         return F.softplus(input, self.beta, self.threshold)
 
 
-class Hardtanh(_Optioned):
+class Hardtanh(Optioned):
     """x held within [min_val, max_val].
 
     >>> import mydl

@@ -24,7 +24,9 @@ class _Cell(NeuralNetwork):
     gates = 1
     states = 1
 
-    def _set_up(self, input_size: int, hidden_size: int, bias: bool, device: Any, dtype: Any) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__()
         self.input_size, self.hidden_size = input_size, hidden_size
         rows = self.gates * hidden_size
@@ -45,9 +47,7 @@ class _Cell(NeuralNetwork):
         """(the input's part of the gates, the states), zeros by default."""
         name = type(self).__name__
         if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
-            raise ShapeError(
-                f"{name}: wanted an input (N, {self.input_size}) or ({self.input_size},), got {describe(input)}"
-            )
+            raise ShapeError(f"{name}: wanted (N, {self.input_size}) or ({self.input_size},), got {describe(input)}")
         shape = (*input.shape[:-1], self.hidden_size)
         if given is None:
             given = tuple(MyTensor(input.xp.zeros(shape, input.dtype)) for _ in range(self.states))
@@ -80,7 +80,7 @@ class RNNCell(_Cell):
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f'RNNCell: wanted "tanh" or "relu" as nonlinearity, got {nonlinearity!r}')
-        self._set_up(input_size, hidden_size, bias, device, dtype)
+        super().__init__(input_size, hidden_size, bias, device, dtype)
         self.nonlinearity = nonlinearity
 
     def forward(self, input: MyTensor, hx: MyTensor | None = None) -> MyTensor:
@@ -102,11 +102,6 @@ class LSTMCell(_Cell):
     gates = 4
     states = 2
 
-    def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
-    ) -> None:
-        self._set_up(input_size, hidden_size, bias, device, dtype)
-
     def forward(self, input: MyTensor, hx: tuple[MyTensor, MyTensor] | None = None) -> tuple[MyTensor, MyTensor]:
         """The next (h, c)."""
         a, (h, c) = self._read(input, None if hx is None else tuple(hx))
@@ -122,11 +117,6 @@ class GRUCell(_Cell):
     """
 
     gates = 3
-
-    def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
-    ) -> None:
-        self._set_up(input_size, hidden_size, bias, device, dtype)
 
     def forward(self, input: MyTensor, hx: MyTensor | None = None) -> MyTensor:
         """The next state."""

@@ -11,7 +11,7 @@ from mydl.nn import init as initialisers
 from mydl.nn.functional.arguments import Sizes, sizes_of
 from mydl.nn.functional.convolution import same_padding
 from mydl.nn.linear import new_parameter
-from mydl.nn.module import NeuralNetwork
+from mydl.nn.module import NeuralNetwork, differing
 from mydl.tensor import MyTensor
 
 __all__ = ["Conv1d", "Conv2D", "ConvTranspose1d", "ConvTranspose2d"]
@@ -26,21 +26,21 @@ class _Convolution(NeuralNetwork):
     spatial: int
     transposed = False
 
-    def _set_up(
+    def __init__(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: Sizes,
-        stride: Sizes,
-        padding: Any,
-        dilation: Sizes,
-        output_padding: Sizes,
-        groups: int,
-        bias: bool,
-        padding_mode: str,
-        device: Any,
-        dtype: Any,
-        init: Initialiser,
+        stride: Sizes = 1,
+        padding: Sizes | str = 0,
+        dilation: Sizes = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        init: Initialiser = initialisers.kaiming_uniform_,
     ) -> None:
         super().__init__()
         name = type(self).__name__
@@ -53,7 +53,7 @@ class _Convolution(NeuralNetwork):
         self.kernel_size = sizes_of(kernel_size, self.spatial, name, "kernel_size", 1)
         self.stride = sizes_of(stride, self.spatial, name, "stride", 1)
         self.dilation = sizes_of(dilation, self.spatial, name, "dilation", 1)
-        self.output_padding = sizes_of(output_padding, self.spatial, name, "output_padding")
+        self.output_padding: tuple[int, ...] = (0,) * self.spatial
         self.padding_mode = padding_mode
         self.padding: Any = padding
         if not isinstance(padding, str):
@@ -93,22 +93,11 @@ class _Convolution(NeuralNetwork):
         return function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
-        """Sizes, and the options that are not the default."""
+        """The options; those with a default only where they differ from it."""
         none, one = (0,) * self.spatial, (1,) * self.spatial
-        parts = [
-            f"{self.in_channels}, {self.out_channels}",
-            f"kernel_size={self.kernel_size}",
-            f"stride={self.stride}",
-        ]
-        for name, default in (("padding", none), ("dilation", one), ("output_padding", none), ("groups", 1)):
-            value = getattr(self, name)
-            if value != default:
-                parts.append(f"{name}={value}")
-        if self.bias is None:
-            parts.append("bias=False")
-        if self.padding_mode != "zeros":
-            parts.append(f"padding_mode={self.padding_mode}")
-        return ", ".join(parts)
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        text += differing(self, padding=none, dilation=one, output_padding=none, groups=1)
+        return text + (", bias=False" if self.bias is None else "") + differing(self, padding_mode="zeros")
 
 
 class Conv2D(_Convolution):
@@ -124,27 +113,6 @@ class Conv2D(_Convolution):
 
     spatial = 2
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Sizes,
-        stride: Sizes = 1,
-        padding: Sizes | str = 0,
-        dilation: Sizes = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        init: Initialiser = initialisers.kaiming_uniform_,
-    ) -> None:
-        self._set_up(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias, padding_mode,
-            device, dtype, init,
-        )  # fmt: skip
-
     def forward(self, input: MyTensor) -> MyTensor:
         """The cross-correlation."""
         return self._run(F.conv2d, input)
@@ -159,27 +127,6 @@ class Conv1d(_Convolution):
     """
 
     spatial = 1
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Sizes,
-        stride: Sizes = 1,
-        padding: Sizes | str = 0,
-        dilation: Sizes = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        init: Initialiser = initialisers.kaiming_uniform_,
-    ) -> None:
-        self._set_up(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias, padding_mode,
-            device, dtype, init,
-        )  # fmt: skip
 
     def forward(self, input: MyTensor) -> MyTensor:
         """The cross-correlation."""
@@ -208,10 +155,9 @@ class _Transposed(_Convolution):
         *,
         init: Initialiser = initialisers.kaiming_uniform_,
     ) -> None:
-        self._set_up(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, output_padding, groups, bias,
-            padding_mode, device, dtype, init,
-        )  # fmt: skip
+        options = (stride, padding, dilation, groups, bias, padding_mode, device, dtype)
+        super().__init__(in_channels, out_channels, kernel_size, *options, init=init)
+        self.output_padding = sizes_of(output_padding, self.spatial, type(self).__name__, "output_padding")
 
     def _output_padding(self, input: MyTensor, output_size: Sequence[int] | None) -> tuple[int, ...]:
         """The output_padding that leads to `output_size`, if that is given."""

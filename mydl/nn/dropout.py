@@ -16,8 +16,7 @@ class _Dropping(NeuralNetwork):
         super().__init__()
         if not 0 <= p <= 1:
             raise ValueError(f"{type(self).__name__}: wanted a probability between 0 and 1, got {p!r}")
-        self.p = p
-        self.inplace = inplace
+        self.p, self.inplace = p, inplace
 
     def extra_repr(self) -> str:
         """The options."""

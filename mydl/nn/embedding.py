@@ -8,7 +8,7 @@ from mydl.errors import ShapeError
 from mydl.nn import functional as F
 from mydl.nn import init
 from mydl.nn.linear import new_parameter
-from mydl.nn.module import NeuralNetwork
+from mydl.nn.module import NeuralNetwork, differing
 from mydl.tensor import MyTensor, Parameter
 
 __all__ = ["Embedding", "EmbeddingBag"]
@@ -45,20 +45,14 @@ class Embedding(NeuralNetwork):
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(f"Embedding: padding_idx {padding_idx} is out of range for {num_embeddings} rows")
             padding_idx %= num_embeddings
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
-        self.padding_idx = padding_idx
-        self.max_norm = max_norm
-        self.norm_type = norm_type
-        self.scale_grad_by_freq = scale_grad_by_freq
+        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
+        self.max_norm, self.norm_type, self.scale_grad_by_freq = max_norm, norm_type, scale_grad_by_freq
         if _weight is None:
             self.weight = new_parameter((num_embeddings, embedding_dim), device, dtype)
             self.reset_parameters()
         else:
             if _weight.shape != (num_embeddings, embedding_dim):
-                raise ShapeError(
-                    f"Embedding: wanted a weight of shape {(num_embeddings, embedding_dim)}, got {_weight.shape}"
-                )
+                raise ShapeError(f"Embedding: wanted a weight {(num_embeddings, embedding_dim)}, got {_weight.shape}")
             self.weight = Parameter(_weight)
         if _freeze:
             self.weight.requires_grad = False
@@ -94,14 +88,8 @@ class Embedding(NeuralNetwork):
 
     def extra_repr(self) -> str:
         """Sizes, and the options that are not the default."""
-        text = f"{self.num_embeddings}, {self.embedding_dim}"
-        if self.padding_idx is not None:
-            text += f", padding_idx={self.padding_idx}"
-        if self.max_norm is not None:
-            text += f", max_norm={self.max_norm}"
-        if self.norm_type != 2:
-            text += f", norm_type={self.norm_type}"
-        return text + (", scale_grad_by_freq=True" if self.scale_grad_by_freq else "")
+        options = differing(self, padding_idx=None, max_norm=None, norm_type=2, scale_grad_by_freq=False)
+        return f"{self.num_embeddings}, {self.embedding_dim}{options}"
 
 
 class EmbeddingBag(Embedding):
@@ -159,9 +147,6 @@ class EmbeddingBag(Embedding):
 
     def extra_repr(self) -> str:
         """Sizes, and the options that are not the default."""
-        text = f"{self.num_embeddings}, {self.embedding_dim}"
-        text += f", max_norm={self.max_norm}" if self.max_norm is not None else ""
-        text += f", norm_type={self.norm_type}" if self.norm_type != 2 else ""
-        text += f", scale_grad_by_freq={self.scale_grad_by_freq}" if self.scale_grad_by_freq else ""
-        text += f", mode={self.mode!r}"
-        return text + (f", padding_idx={self.padding_idx}" if self.padding_idx is not None else "")
+        options = differing(self, max_norm=None, norm_type=2, scale_grad_by_freq=False)
+        options += f", mode={self.mode!r}" + differing(self, padding_idx=None)
+        return f"{self.num_embeddings}, {self.embedding_dim}{options}"

@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import Op, tensor_of
 
-__all__ = ["Hooks", "call_with_hooks"]
+__all__ = ["Hooks", "call_with_hooks", "under_observation"]
+
+Entries: TypeAlias = list[tuple[Callable[..., Any], bool]]  # a function, and whether it takes keyword arguments
 
 
+@dataclass(eq=False)
 class Hooks:
-    """The hooks of one module, a list for each moment; an entry is (function, whether it takes keyword arguments).
+    """The hooks of one module, a list for each moment.
 
     >>> Hooks().forward
     []
     """
 
-    def __init__(self) -> None:
-        self.forward_pre: list[tuple[Callable[..., Any], bool]] = []
-        self.forward: list[tuple[Callable[..., Any], bool]] = []
-        self.backward_pre: list[tuple[Callable[..., Any], bool]] = []
-        self.backward: list[tuple[Callable[..., Any], bool]] = []
-        self.save_pre: list[tuple[Callable[..., Any], bool]] = []
-        self.save: list[tuple[Callable[..., Any], bool]] = []
-        self.load_pre: list[tuple[Callable[..., Any], bool]] = []
-        self.load: list[tuple[Callable[..., Any], bool]] = []
+    forward_pre: Entries = field(default_factory=list)
+    forward: Entries = field(default_factory=list)
+    backward_pre: Entries = field(default_factory=list)
+    backward: Entries = field(default_factory=list)
+    save_pre: Entries = field(default_factory=list)
+    save: Entries = field(default_factory=list)
+    load_pre: Entries = field(default_factory=list)
+    load: Entries = field(default_factory=list)
+
+
+@contextmanager
+def under_observation(model: Any) -> Iterator[None]:
+    """Within, the model is in evaluation mode. Afterwards its modules' modes and hooks are what they were.
+
+    >>> from mydl import nn
+    >>> net = nn.Sequential(nn.ReLU())
+    >>> with under_observation(net):
+    ...     handle, mode = net[0].register_forward_hook(print), net.training
+    >>> mode, net.training, net[0]._hooks
+    (False, True, None)
+    """
+    before = [(module, module.training, module._hooks) for module in model.modules()]
+    for module, _, hooks in before:
+        if hooks is not None:
+            module.__dict__["_hooks"] = Hooks(*map(list, vars(hooks).values()))
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training, hooks in before:
+            module.training = training
+            if hooks is None:  # a module without hooks is called without looking for any
+                module.__dict__.pop("_hooks", None)
+            else:
+                module.__dict__["_hooks"] = hooks
 
 
 def call_with_hooks(module: Any, args: tuple, kwargs: dict) -> Any:

@@ -10,10 +10,10 @@ import numpy as np
 from mydl.backend import get_default_dtype
 from mydl.nn import functional as F
 from mydl.nn import init as initialisers
-from mydl.nn.module import NeuralNetwork
+from mydl.nn.module import NeuralNetwork, Optioned
 from mydl.tensor import MyTensor, Parameter
 
-__all__ = ["Bilinear", "Flatten", "Identity", "Linear", "Unflatten", "new_parameter"]
+__all__ = ["Bilinear", "Flatten", "Identity", "Linear", "Unflatten"]
 
 Initialiser = Callable[[MyTensor], Any]
 
@@ -24,6 +24,8 @@ def new_parameter(shape: tuple[int, ...], device: Any = None, dtype: Any = None,
     >>> new_parameter((2,), fill=1.0).shape
     (2,)
     """
+    if not all(isinstance(size, (int, np.integer)) and size >= 0 for size in shape):
+        raise ValueError(f"a layer's sizes: wanted whole numbers of at least 0, got a parameter of shape {shape}")
     array = np.full(shape, fill, get_default_dtype() if dtype is None else dtype)
     return Parameter(MyTensor(array, device=device))
 
@@ -65,9 +67,7 @@ class Linear(NeuralNetwork):
         init: Initialiser = initialisers.xavier_uniform_,
     ) -> None:
         super().__init__()
-        self.in_features = in_features
-        self.out_features = out_features
-        self.init = init
+        self.in_features, self.out_features, self.init = in_features, out_features, init
         self.weight = new_parameter((out_features, in_features), device, dtype)
         self.register_parameter("bias", new_parameter((out_features,), device, dtype) if bias else None)
         self.reset_parameters()
@@ -131,7 +131,7 @@ class Bilinear(NeuralNetwork):
         )
 
 
-class Flatten(NeuralNetwork):
+class Flatten(Optioned):
     """The dimensions from start_dim to end_dim made one; by default all but the first, the batch.
 
     >>> import mydl
@@ -139,27 +139,26 @@ class Flatten(NeuralNetwork):
     (2, 12)
     """
 
+    _options = ("start_dim", "end_dim")
+
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
-        self.start_dim = start_dim
-        self.end_dim = end_dim
+        self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, input: MyTensor) -> MyTensor:
         """The input flattened."""
         return input.flatten(self.start_dim, self.end_dim)
 
-    def extra_repr(self) -> str:
-        """The dimensions."""
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
-
-class Unflatten(NeuralNetwork):
+class Unflatten(Optioned):
     """Dimension `dim` taken apart into `unflattened_size`; one size may be -1.
 
     >>> import mydl
     >>> Unflatten(1, (3, 4))(mydl.ones(2, 12)).shape
     (2, 3, 4)
     """
+
+    _options = ("dim", "unflattened_size")
 
     def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
         super().__init__()
@@ -173,7 +172,3 @@ class Unflatten(NeuralNetwork):
         shape = input.shape
         axis = self.dim % len(shape)
         return input.reshape(*shape[:axis], *self.unflattened_size, *shape[axis + 1 :])
-
-    def extra_repr(self) -> str:
-        """The dimension and its sizes."""
-        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

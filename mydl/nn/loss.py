@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mydl.autograd.op import describe
 from mydl.nn import functional as F
 from mydl.nn.functional.arguments import reduction_of
 from mydl.nn.module import NeuralNetwork
@@ -13,6 +14,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+Flag = bool | None
+
+
 class _Loss(NeuralNetwork):
     """What the losses share: the reduction, and the weight where there is one, a buffer."""
 
@@ -22,8 +26,16 @@ class _Loss(NeuralNetwork):
 
 
 class _WeightedLoss(_Loss):
-    def __init__(self, weight: MyTensor | None, size_average: bool | None, reduce: bool | None, reduction: str) -> None:
+    def __init__(
+        self, weight: MyTensor | None = None, size_average: Flag = None, reduce: Flag = None, reduction: str = "mean"
+    ) -> None:
         super().__init__(size_average, reduce, reduction)
+        if weight is not None and getattr(weight, "ndim", None) != 1 and not isinstance(self, BCELoss):
+            name = type(self).__name__
+            raise ValueError(
+                f"{name}: wanted a weight for each class, a tensor (C,), got {describe(weight)}; "
+                f"the loss of an input and a target is nn.{name}()(input, target)"
+            )
         self.register_buffer("weight", weight)
 
 
@@ -47,19 +59,12 @@ class CrossEntropyLoss(_WeightedLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(weight, size_average, reduce, reduction)
-        self.ignore_index = ignore_index
-        self.label_smoothing = label_smoothing
+        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
     def forward(self, input: MyTensor, target: MyTensor) -> MyTensor:
         """The cross entropy."""
-        return F.cross_entropy(
-            input,
-            target,
-            self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-            label_smoothing=self.label_smoothing,
-        )
+        options = {"ignore_index": self.ignore_index, "label_smoothing": self.label_smoothing}
+        return F.cross_entropy(input, target, self.weight, reduction=self.reduction, **options)
 
 
 class NLLLoss(_WeightedLoss):
@@ -121,11 +126,7 @@ class SmoothL1Loss(_Loss):
     """
 
     def __init__(
-        self,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-        beta: float = 1.0,
+        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0
     ) -> None:
         super().__init__(size_average, reduce, reduction)
         self.beta = beta
@@ -159,15 +160,6 @@ class BCELoss(_WeightedLoss):
     >>> BCELoss()(mydl.tensor([0.5]), mydl.tensor([1.0]))
     tensor(0.6931)
     """
-
-    def __init__(
-        self,
-        weight: MyTensor | None = None,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(weight, size_average, reduce, reduction)
 
     def forward(self, input: MyTensor, target: MyTensor) -> MyTensor:
         """The binary cross entropy."""
@@ -209,11 +201,7 @@ class KLDivLoss(_Loss):
     """
 
     def __init__(
-        self,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-        log_target: bool = False,
+        self, size_average: Flag = None, reduce: Flag = None, reduction: str = "mean", log_target: bool = False
     ) -> None:
         by_batch = reduction == "batchmean" and size_average is None and reduce is None
         super().__init__(size_average, reduce, "sum" if by_batch else reduction)

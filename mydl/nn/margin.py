@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mydl.nn import functional as F
-from mydl.nn.loss import _Loss, _WeightedLoss
+from mydl.nn.loss import Flag, _Loss, _WeightedLoss
 from mydl.nn.module import NeuralNetwork
 from mydl.tensor import MyTensor
 
@@ -11,8 +11,6 @@ __all__ = [
     "CosineEmbeddingLoss", "CosineSimilarity", "HingeEmbeddingLoss", "MarginRankingLoss", "MultiLabelSoftMarginLoss",
     "MultiMarginLoss", "PairwiseDistance", "SoftMarginLoss", "TripletMarginLoss",
 ]  # fmt: skip
-
-Flag = bool | None
 
 
 class CosineSimilarity(NeuralNetwork):
@@ -120,15 +118,6 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
     >>> MultiLabelSoftMarginLoss()(mydl.zeros(1, 2), mydl.tensor([[1.0, 0.0]]))
     tensor(0.6931)
     """
-
-    def __init__(
-        self,
-        weight: MyTensor | None = None,
-        size_average: Flag = None,
-        reduce: Flag = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(weight, size_average, reduce, reduction)
 
     def forward(self, input: MyTensor, target: MyTensor) -> MyTensor:
         """The loss."""

@@ -102,7 +102,17 @@ class NeuralNetwork:
         if hasattr(self, name) and name not in self.__dict__.get("_kinds", {}):
             raise ValueError(f"{type(self).__name__} already has an attribute {name!r}: a {kind} cannot have its name")
         if value is not None and not isinstance(value, wanted):
-            raise TypeError(f"wanted a {wanted.__name__} or None as the {kind} {name!r}, got {type(value).__name__}")
+            meant = ""
+            if isinstance(value, type) and issubclass(value, wanted):
+                meant = f"; make one: {value.__name__}(…)"
+            elif isinstance(value, (list, tuple)):
+                meant = "; give them one by one, with a * before the list"
+            elif callable(value) and kind == "module":
+                meant = "; of a function there is a module, such as nn.ReLU() for relu"
+            raise TypeError(
+                f"{type(self).__name__}: wanted a {wanted.__name__} or None as the {kind} {name!r}, "
+                f"got {type(value).__name__}{meant}"
+            )
         self._register(name, kind)
         object.__setattr__(self, name, value)
 
@@ -356,12 +366,7 @@ class NeuralNetwork:
         return self._add_hook("forward_pre", hook, with_kwargs, prepend)
 
     def register_forward_hook(
-        self,
-        hook: Callable[..., Any],
-        *,
-        prepend: bool = False,
-        with_kwargs: bool = False,
-        always_call: bool = False,
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> HookHandle:
         """Call `hook(module, args, output)` after every forward; what it returns, if not None, becomes the output."""
         if always_call:
@@ -414,6 +419,23 @@ class NeuralNetwork:
         if not lines and len(extra) <= 1:
             return f"{type(self).__name__}({''.join(extra)})"
         return f"{type(self).__name__}(\n  " + "\n  ".join(extra + lines) + "\n)"
+
+
+class Optioned(NeuralNetwork):
+    """What the layers share whose options `repr` shows by name."""
+
+    _options: tuple[str, ...] = ()
+
+    def extra_repr(self) -> str:
+        """The options; `inplace` only where it is set."""
+        options = {name: getattr(self, name) for name in self._options}
+        return ", ".join(f"{name}={value!r}" for name, value in options.items() if name != "inplace" or value)
+
+
+def differing(module: NeuralNetwork, **defaults: Any) -> str:
+    """ ", name=value" of each option that is not at its default, for `extra_repr`."""
+    values = ((name, getattr(module, name), default) for name, default in defaults.items())
+    return "".join(f", {name}={value}" for name, value, default in values if value != default)
 
 
 def _indented(text: str) -> str:

@@ -21,11 +21,27 @@ __all__ = [
 ]  # fmt: skip
 
 
-class _ByChannel(NeuralNetwork):
-    """What batch and instance normalisation share: weight, bias and running statistics by channel."""
+class _Affine(NeuralNetwork):
+    """What the normalisations share: a weight that starts at 1, and a bias that starts at 0."""
 
     weight: Parameter | None
-    bias: Parameter | None
+    bias: Parameter | None  # RMSNorm has none
+
+    def _put_affine(self, shape: tuple[int, ...], weight: bool, bias: bool, device: Any, dtype: Any) -> None:
+        self.register_parameter("weight", new_parameter(shape, device, dtype, 1.0) if weight else None)
+        self.register_parameter("bias", new_parameter(shape, device, dtype) if weight and bias else None)
+
+    def reset_parameters(self) -> None:
+        """Weight 1, bias 0."""
+        if self.weight is not None:
+            initialisers.ones_(self.weight)
+        if getattr(self, "bias", None) is not None:
+            initialisers.zeros_(self.bias)
+
+
+class _ByChannel(_Affine):
+    """What batch and instance normalisation share: weight, bias and running statistics by channel."""
+
     running_mean: MyTensor | None
     running_var: MyTensor | None
     num_batches_tracked: MyTensor | None
@@ -33,23 +49,20 @@ class _ByChannel(NeuralNetwork):
     def __init__(
         self,
         num_features: int,
-        eps: float,
-        momentum: float | None,
-        affine: bool,
-        track_running_stats: bool,
-        device: Any,
-        dtype: Any,
-        bias: bool,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
-        self.num_features = num_features
-        self.eps = eps
-        self.momentum = momentum
-        self.affine = affine
-        self.track_running_stats = track_running_stats
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
         shape = (num_features,)
-        self.register_parameter("weight", new_parameter(shape, device, dtype, 1.0) if affine else None)
-        self.register_parameter("bias", new_parameter(shape, device, dtype) if affine and bias else None)
+        self._put_affine(shape, affine, bias, device, dtype)
         if track_running_stats:
             self.register_buffer("running_mean", new_parameter(shape, device, dtype).detach())
             self.register_buffer("running_var", new_parameter(shape, device, dtype, 1.0).detach())
@@ -68,10 +81,7 @@ class _ByChannel(NeuralNetwork):
     def reset_parameters(self) -> None:
         """Weight 1, bias 0, running statistics as at the start."""
         self.reset_running_stats()
-        if self.weight is not None:
-            initialisers.ones_(self.weight)
-        if self.bias is not None:
-            initialisers.zeros_(self.bias)
+        super().reset_parameters()
 
     def _check_dims(self, input: MyTensor, wanted: tuple[int, ...]) -> None:
         if input.ndim not in wanted:
@@ -91,20 +101,6 @@ class _BatchNorm(_ByChannel):
 
     dims: tuple[int, ...]
 
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
-
     def forward(self, input: MyTensor) -> MyTensor:
         """The input normalised: by its own statistics in training, by the running ones in evaluation."""
         if input.ndim not in self.dims:
@@ -117,14 +113,7 @@ class _BatchNorm(_ByChannel):
                 momentum = 1 / int(self.num_batches_tracked.item())
         from_batch = self.training or self.running_mean is None
         return F.batch_norm(
-            input,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            from_batch,
-            momentum,
-            self.eps,
+            input, self.running_mean, self.running_var, self.weight, self.bias, from_batch, momentum, self.eps
         )
 
 
@@ -182,7 +171,7 @@ class _InstanceNorm(_ByChannel):
         *,
         bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def forward(self, input: MyTensor) -> MyTensor:
         """The input normalised by its planes' statistics, or in evaluation by the running ones if tracked."""
@@ -218,7 +207,7 @@ class InstanceNorm2d(_InstanceNorm):
     dims = 3
 
 
-class LayerNorm(NeuralNetwork):
+class LayerNorm(_Affine):
     """y = (x - mean) / sqrt(var + eps) weight + bias over the last dimensions, of sizes normalized_shape.
 
     `weight` and `bias` have that shape. Ba, Kiros and Hinton, "Layer normalization", 2016.
@@ -239,18 +228,8 @@ class LayerNorm(NeuralNetwork):
     ) -> None:
         super().__init__()
         self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        self.eps = eps
-        self.elementwise_affine = elementwise_affine
-        shape = self.normalized_shape
-        self.register_parameter("weight", new_parameter(shape, device, dtype, 1.0) if elementwise_affine else None)
-        self.register_parameter("bias", new_parameter(shape, device, dtype) if elementwise_affine and bias else None)
-
-    def reset_parameters(self) -> None:
-        """Weight 1, bias 0."""
-        if self.weight is not None:
-            initialisers.ones_(self.weight)
-        if self.bias is not None:
-            initialisers.zeros_(self.bias)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self._put_affine(self.normalized_shape, elementwise_affine, bias, device, dtype)
 
     def forward(self, input: MyTensor) -> MyTensor:
         """The input normalised."""
@@ -262,7 +241,7 @@ class LayerNorm(NeuralNetwork):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={bias}"
 
 
-class RMSNorm(NeuralNetwork):
+class RMSNorm(_Affine):
     """y = x / sqrt(mean(x²) + eps) weight over the last dimensions, of sizes normalized_shape.
 
     Zhang and Sennrich, "Root mean square layer normalization", 2019.
@@ -282,15 +261,9 @@ class RMSNorm(NeuralNetwork):
     ) -> None:
         super().__init__()
         self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        self.eps = eps
-        self.elementwise_affine = elementwise_affine
+        self.eps, self.elementwise_affine = eps, elementwise_affine
         weight = new_parameter(self.normalized_shape, device, dtype, 1.0) if elementwise_affine else None
         self.register_parameter("weight", weight)
-
-    def reset_parameters(self) -> None:
-        """Weight 1."""
-        if self.weight is not None:
-            initialisers.ones_(self.weight)
 
     def forward(self, input: MyTensor) -> MyTensor:
         """The input normalised."""
@@ -301,7 +274,7 @@ class RMSNorm(NeuralNetwork):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
-class GroupNorm(NeuralNetwork):
+class GroupNorm(_Affine):
     """Each example's channels in num_groups groups, each normalised by its own statistics; weight, bias by channel.
 
     Wu and He, "Group normalization", 2018.
@@ -326,15 +299,7 @@ class GroupNorm(NeuralNetwork):
         if num_groups < 1 or num_channels % num_groups:
             raise ShapeError(f"GroupNorm: {num_groups} groups do not divide {num_channels} channels")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
-        self.register_parameter("weight", new_parameter((num_channels,), device, dtype, 1.0) if affine else None)
-        self.register_parameter("bias", new_parameter((num_channels,), device, dtype) if affine and bias else None)
-
-    def reset_parameters(self) -> None:
-        """Weight 1, bias 0."""
-        if self.weight is not None:
-            initialisers.ones_(self.weight)
-        if self.bias is not None:
-            initialisers.zeros_(self.bias)
+        self._put_affine((num_channels,), affine, bias, device, dtype)
 
     def forward(self, input: MyTensor) -> MyTensor:
         """The input normalised."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from mydl.nn import functional as F
 from mydl.nn.functional.arguments import Sizes
-from mydl.nn.module import NeuralNetwork
+from mydl.nn.module import NeuralNetwork, Optioned
 from mydl.tensor import MyTensor
 
 __all__ = [
@@ -29,8 +29,10 @@ class FullAveragePool2d(NeuralNetwork):
         return F.full_average_pool2d(input)
 
 
-class _MaxPool(NeuralNetwork):
+class _MaxPool(Optioned):
     """The constructor that the max poolings share."""
+
+    _options = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(
         self,
@@ -44,17 +46,8 @@ class _MaxPool(NeuralNetwork):
         super().__init__()
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.dilation = dilation
-        self.return_indices = return_indices
-        self.ceil_mode = ceil_mode
-
-    def extra_repr(self) -> str:
-        """The options."""
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
-        )
+        self.padding, self.dilation = padding, dilation
+        self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
 
 class MaxPool2d(_MaxPool):
@@ -69,15 +62,8 @@ class MaxPool2d(_MaxPool):
 
     def forward(self, input: MyTensor) -> Any:
         """The windows' largest elements."""
-        return F.max_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.ceil_mode,
-            self.return_indices,
-        )
+        options = (self.padding, self.dilation, self.ceil_mode, self.return_indices)
+        return F.max_pool2d(input, self.kernel_size, self.stride, *options)
 
 
 class MaxPool1d(_MaxPool):
@@ -90,18 +76,11 @@ class MaxPool1d(_MaxPool):
 
     def forward(self, input: MyTensor) -> Any:
         """The windows' largest elements."""
-        return F.max_pool1d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.ceil_mode,
-            self.return_indices,
-        )
+        options = (self.padding, self.dilation, self.ceil_mode, self.return_indices)
+        return F.max_pool1d(input, self.kernel_size, self.stride, *options)
 
 
-class AvgPool2d(NeuralNetwork):
+class AvgPool2d(Optioned):
     """The mean of each window of (N, C, H, W) or (C, H, W); the stride is the kernel's size by default.
 
     The padding's zeros count as elements if `count_include_pad`; `divisor_override` is divided by instead.
@@ -110,6 +89,8 @@ class AvgPool2d(NeuralNetwork):
     >>> AvgPool2d(2)(mydl.ones(1, 3, 4, 4)).shape
     (1, 3, 2, 2)
     """
+
+    _options = ("kernel_size", "stride", "padding")
 
     def __init__(
         self,
@@ -123,35 +104,24 @@ class AvgPool2d(NeuralNetwork):
         super().__init__()
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.ceil_mode = ceil_mode
-        self.count_include_pad = count_include_pad
-        self.divisor_override = divisor_override
+        self.padding, self.ceil_mode = padding, ceil_mode
+        self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
     def forward(self, input: MyTensor) -> MyTensor:
         """The windows' means."""
-        return F.avg_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
-
-    def extra_repr(self) -> str:
-        """The options."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        options = (self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override)
+        return F.avg_pool2d(input, self.kernel_size, self.stride, *options)
 
 
-class AvgPool1d(NeuralNetwork):
+class AvgPool1d(Optioned):
     """`AvgPool2d` for lines (N, C, L) or (C, L).
 
     >>> import mydl
     >>> AvgPool1d(2)(mydl.ones(1, 3, 4)).shape
     (1, 3, 2)
     """
+
+    _options = ("kernel_size", "stride", "padding")
 
     def __init__(
         self,
@@ -165,32 +135,25 @@ class AvgPool1d(NeuralNetwork):
         self.kernel_size = _single(kernel_size)
         self.stride = _single(kernel_size if stride is None else stride)
         self.padding = _single(padding)
-        self.ceil_mode = ceil_mode
-        self.count_include_pad = count_include_pad
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 
     def forward(self, input: MyTensor) -> MyTensor:
         """The windows' means."""
         return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
-
-    def extra_repr(self) -> str:
-        """The options."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 def _single(value: Sizes) -> tuple[int, ...]:
     return (value,) if isinstance(value, int) else tuple(value)
 
 
-class _AdaptivePool(NeuralNetwork):
+class _AdaptivePool(Optioned):
     """The constructor that the adaptive poolings share."""
+
+    _options = ("output_size",)
 
     def __init__(self, output_size: Any) -> None:
         super().__init__()
         self.output_size = output_size
-
-    def extra_repr(self) -> str:
-        """The output's size."""
-        return f"output_size={self.output_size}"
 
 
 class AdaptiveAvgPool2d(_AdaptivePool):

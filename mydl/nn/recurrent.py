@@ -11,7 +11,7 @@ from mydl.errors import ShapeError
 from mydl.nn import functional as F
 from mydl.nn import init
 from mydl.nn.linear import new_parameter
-from mydl.nn.module import NeuralNetwork
+from mydl.nn.module import NeuralNetwork, differing
 from mydl.ops.elementwise import ReLU, Tanh
 from mydl.ops.recurrent import GRUStep, LSTMStep
 from mydl.ops.shape import Concatenate, Stack, Unbind
@@ -162,19 +162,8 @@ class _Recurrent(NeuralNetwork):
 
     def extra_repr(self) -> str:
         """Sizes, and the options that are not the default."""
-        text = f"{self.input_size}, {self.hidden_size}"
-        for name, default in (
-            ("proj_size", 0),
-            ("num_layers", 1),
-            ("bias", True),
-            ("batch_first", False),
-            ("dropout", 0.0),
-            ("bidirectional", False),
-        ):
-            value = getattr(self, name)
-            if value != default:
-                text += f", {name}={value}"
-        return text
+        defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
+        return f"{self.input_size}, {self.hidden_size}" + differing(self, **defaults, bidirectional=False)
 
 
 class RNN(_Recurrent):
@@ -245,16 +234,7 @@ class LSTM(_Recurrent):
         dtype: Any = None,
     ) -> None:
         self._set_up(
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            proj_size,
-            device,
-            dtype,
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype
         )
 
     def _step(self, ending: str, a: MyTensor, state: tuple[MyTensor, ...]) -> tuple[MyTensor, ...]:

@@ -7,22 +7,20 @@ from typing import Any
 
 from mydl.errors import ShapeError
 from mydl.nn import functional as F
-from mydl.nn.module import NeuralNetwork
+from mydl.nn.module import NeuralNetwork, Optioned
 from mydl.tensor import MyTensor
 
 __all__ = ["GLU", "LogSoftmax", "Softmax", "Softmax2d", "Softmin"]
 
 
-class _AlongDim(NeuralNetwork):
+class _AlongDim(Optioned):
     """The constructor that they share."""
+
+    _options = ("dim",)
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
-
-    def extra_repr(self) -> str:
-        """The dimension."""
-        return f"dim={self.dim}"
 
 
 class GLU(_AlongDim):

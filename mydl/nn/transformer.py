@@ -153,8 +153,7 @@ class TransformerEncoder(NeuralNetwork):
     ) -> None:
         super().__init__()
         self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
-        self.num_layers = num_layers
-        self.norm = norm
+        self.num_layers, self.norm = num_layers, norm
 
     def forward(
         self, src: MyTensor, mask: Mask = None, src_key_padding_mask: Mask = None, is_causal: bool | None = None
@@ -176,8 +175,7 @@ class TransformerDecoder(NeuralNetwork):
     def __init__(self, decoder_layer: NeuralNetwork, num_layers: int, norm: NeuralNetwork | None = None) -> None:
         super().__init__()
         self.layers = ModuleList([copy.deepcopy(decoder_layer) for _ in range(num_layers)])
-        self.num_layers = num_layers
-        self.norm = norm
+        self.num_layers, self.norm = num_layers, norm
 
     def forward(
         self,

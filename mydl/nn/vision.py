@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from mydl.nn import functional as F
-from mydl.nn.module import NeuralNetwork
+from mydl.nn.module import NeuralNetwork, Optioned
 from mydl.tensor import MyTensor
 
-__all__ = ["Fold", "PixelShuffle", "PixelUnshuffle", "Unfold", "Upsample"]
+__all__ = [
+    "Fold", "PixelShuffle", "PixelUnshuffle", "Unfold", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d",
+]  # fmt: skip
 
 
 class Upsample(NeuralNetwork):
@@ -33,9 +35,7 @@ class Upsample(NeuralNetwork):
             self.scale_factor: Any = tuple(float(factor) for factor in scale_factor)
         else:
             self.scale_factor = float(scale_factor) if scale_factor else None
-        self.mode = mode
-        self.align_corners = align_corners
-        self.recompute_scale_factor = recompute_scale_factor
+        self.mode, self.align_corners, self.recompute_scale_factor = mode, align_corners, recompute_scale_factor
 
     def forward(self, input: MyTensor) -> MyTensor:
         """The input resized."""
@@ -73,13 +73,15 @@ class UpsamplingBilinear2d(Upsample):
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)
 
 
-class PixelShuffle(NeuralNetwork):
+class PixelShuffle(Optioned):
     """(…, C r², H, W) -> (…, C, H r, W r).
 
     >>> import mydl
     >>> PixelShuffle(2)(mydl.ones(1, 4, 2, 2)).shape
     (1, 1, 4, 4)
     """
+
+    _options = ("upscale_factor",)
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
@@ -89,18 +91,16 @@ class PixelShuffle(NeuralNetwork):
         """The input rearranged."""
         return F.pixel_shuffle(input, self.upscale_factor)
 
-    def extra_repr(self) -> str:
-        """The factor."""
-        return f"upscale_factor={self.upscale_factor}"
 
-
-class PixelUnshuffle(NeuralNetwork):
+class PixelUnshuffle(Optioned):
     """(…, C, H r, W r) -> (…, C r², H, W).
 
     >>> import mydl
     >>> PixelUnshuffle(2)(mydl.ones(1, 1, 4, 4)).shape
     (1, 4, 2, 2)
     """
+
+    _options = ("downscale_factor",)
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()
@@ -110,18 +110,16 @@ class PixelUnshuffle(NeuralNetwork):
         """The input rearranged."""
         return F.pixel_unshuffle(input, self.downscale_factor)
 
-    def extra_repr(self) -> str:
-        """The factor."""
-        return f"downscale_factor={self.downscale_factor}"
 
-
-class Unfold(NeuralNetwork):
+class Unfold(Optioned):
     """The blocks that a convolution sees, as columns (N, C kh kw, blocks).
 
     >>> import mydl
     >>> Unfold(2)(mydl.ones(1, 2, 3, 3)).shape
     (1, 8, 4)
     """
+
+    _options = ("kernel_size", "dilation", "padding", "stride")
 
     def __init__(self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> None:
         super().__init__()
@@ -131,18 +129,16 @@ class Unfold(NeuralNetwork):
         """The blocks."""
         return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
-    def extra_repr(self) -> str:
-        """The options."""
-        return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
 
-
-class Fold(NeuralNetwork):
+class Fold(Optioned):
     """The sum of blocks at their places in an image of output_size, the transpose of `Unfold`.
 
     >>> import mydl
     >>> Fold((3, 3), 2)(mydl.ones(1, 8, 4)).shape
     (1, 2, 3, 3)
     """
+
+    _options = ("output_size", "kernel_size", "dilation", "padding", "stride")
 
     def __init__(
         self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
@@ -154,10 +150,3 @@ class Fold(NeuralNetwork):
     def forward(self, input: MyTensor) -> MyTensor:
         """The image."""
         return F.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
-
-    def extra_repr(self) -> str:
-        """The options."""
-        return (
-            f"output_size={self.output_size}, kernel_size={self.kernel_size}, dilation={self.dilation}, "
-            f"padding={self.padding}, stride={self.stride}"
-        )

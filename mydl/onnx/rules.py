@@ -88,14 +88,6 @@ def _softplus(g: Any, x: Any, *, beta: float, threshold: float) -> str:
     return g.node("Where", g.node("Greater", scaled, g.constant(threshold, x.dtype)), x, y)
 
 
-def _silu(g: Any, x: Any) -> str:
-    return g.node("Mul", x, g.node("Sigmoid", x))
-
-
-def _rsqrt(g: Any, x: Any) -> str:
-    return g.node("Reciprocal", g.node("Sqrt", x))
-
-
 # Products and convolutions -----------------------------------------------------------------------------------
 
 
@@ -233,20 +225,8 @@ def _expand(g: Any, x: Any, *, shape: tuple) -> str:
     return g.node("Expand", x, g.ints(*sizes))
 
 
-def _permute(g: Any, x: Any, *, axes: tuple) -> str:
-    return g.node("Transpose", x, perm=[axis % len(x.shape) for axis in axes])
-
-
-def _concatenate(g: Any, *parts: Any, axis: int) -> str:
-    return g.node("Concat", *parts, axis=axis)
-
-
 def _stack(g: Any, *parts: Any, axis: int) -> str:
     return g.node("Concat", *(g.node("Unsqueeze", part, g.ints(axis)) for part in parts), axis=axis)
-
-
-def _split(g: Any, x: Any, *, lengths: tuple, axis: int) -> Any:
-    return g.node("Split", x, g.ints(*lengths), outputs=len(lengths), axis=axis)
 
 
 def _unbind(g: Any, x: Any, *, axis: int) -> tuple[str, ...]:
@@ -295,14 +275,6 @@ def _take(g: Any, x: Any, *, key: tuple) -> str:
     return g.node("Gather", x, g.constant(key[places[0]]), axis=places[0])
 
 
-def _gather(g: Any, x: Any, *, index: Any, axis: int) -> str:
-    return g.node("GatherElements", x, g.constant(index), axis=axis)
-
-
-def _embedding(g: Any, w: Any, *, index: Any, padding: int | None, by_frequency: bool) -> str:
-    return g.node("Gather", w, g.constant(index), axis=0)
-
-
 # Recurrent steps ---------------------------------------------------------------------------------------------
 
 
@@ -339,16 +311,16 @@ RULES: dict[type, Callable[..., Any]] = {
     BatchNormEval: _batch_norm,
     Cast: lambda g, x, *, dtype: g.node("Cast", x, to=g.type_of(dtype)),
     Clamp: _clip,
-    Concatenate: _concatenate,
+    Concatenate: lambda g, *parts, axis: g.node("Concat", *parts, axis=axis),
     Conv2D: _conv,
     Conv2DInputGrad: _conv_transpose,
     ELU: lambda g, x, *, alpha, scale=1.0: g.node("Selu", x, alpha=alpha, gamma=scale),
-    Embedding: _embedding,
+    Embedding: lambda g, w, *, index, padding, by_frequency: g.node("Gather", w, g.constant(index), axis=0),
     Expand: _expand,
     Extremum: _extremum,
     GELUTanh: lambda g, x: g.node("Gelu", x, approximate="tanh"),
     GRUStep: _gru_step,
-    Gather: _gather,
+    Gather: lambda g, x, *, index, axis: g.node("GatherElements", x, g.constant(index), axis=axis),
     HardTanh: _clip,
     LSTMStep: _lstm_step,
     LeakyReLU: lambda g, x, *, slope: g.node("LeakyRelu", x, alpha=slope),
@@ -359,16 +331,16 @@ RULES: dict[type, Callable[..., Any]] = {
     Mean: _reduction("ReduceMean"),
     Move: lambda g, x, *, where: g.node("Identity", x),
     Pad: _pad,
-    Permute: _permute,
+    Permute: lambda g, x, *, axes: g.node("Transpose", x, perm=[axis % len(x.shape) for axis in axes]),
     Prod: _reduction("ReduceProd"),
     Reshape: _reshape,
     RootMeanSquare: _root_mean_square,
-    Rsqrt: _rsqrt,
-    SiLU: _silu,
+    Rsqrt: lambda g, x: g.node("Reciprocal", g.node("Sqrt", x)),
+    SiLU: lambda g, x: g.node("Mul", x, g.node("Sigmoid", x)),
     Slice: _slice,
     Softmax: lambda g, x, *, axis: g.node("Softmax", x, axis=axis),
     Softplus: _softplus,
-    Split: _split,
+    Split: lambda g, x, *, lengths, axis: g.node("Split", x, g.ints(*lengths), outputs=len(lengths), axis=axis),
     Stack: _stack,
     Standardize: _standardize,
     Step: _step,

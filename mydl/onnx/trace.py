@@ -19,6 +19,7 @@ from mydl.autograd.engine import Variable
 from mydl.autograd.modes import no_grad
 from mydl.autograd.op import Op, describe
 from mydl.backend import is_array, to_host
+from mydl.nn.hooks import under_observation
 from mydl.tensor import MyTensor
 from mydl.views import Shared
 
@@ -157,25 +158,19 @@ def traces(model: nn.NeuralNetwork, inputs: tuple[MyTensor, ...]) -> tuple[Trace
     >>> first.steps == second.steps, second.arrays[0].shape
     (True, (3, 2))
     """
-    before = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with _tracing, no_grad():
-            first = _traced(model, tuple(MyTensor(x.array.copy()) for x in inputs))
-            others = tuple(map(_another, inputs))
-            try:
-                return first, _traced(model, others)
-            except NotImplementedError:
-                raise
-            except (ValueError, TypeError, IndexError, RuntimeError) as error:
-                got = ", ".join(map(describe, others))
-                raise ValueError(
-                    f"onnx.export: the model does not run on a batch of another size, {got} (the first axis of the "
-                    f"example is taken for the batch): {error}"
-                ) from error
-    finally:
-        for module, training in before:
-            module.training = training
+    with _tracing, no_grad(), under_observation(model):
+        first = _traced(model, tuple(MyTensor(x.array.copy()) for x in inputs))
+        others = tuple(map(_another, inputs))
+        try:
+            return first, _traced(model, others)
+        except NotImplementedError:
+            raise
+        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+            got = ", ".join(map(describe, others))
+            raise ValueError(
+                f"onnx.export: the model does not run on a batch of another size, {got} (the first axis of the "
+                f"example is taken for the batch): {error}"
+            ) from error
 
 
 def _traced(model: nn.NeuralNetwork, inputs: tuple[MyTensor, ...]) -> Trace:

@@ -37,7 +37,14 @@ class MatMul(Op):
     @staticmethod
     def forward(ctx: Any, x: Any, y: Any) -> Any:
         ctx.save(x, y)
-        return kernels.of(x).matmul(x, y)
+        try:
+            return kernels.of(x).matmul(x, y)
+        except ValueError:
+            if 0 in (x.ndim, y.ndim):
+                raise ValueError("wanted operands of one dimension or more; multiply by a number with *") from None
+            rows = y.shape[-2] if y.ndim > 1 else y.shape[0]
+            fault = f"the last size of the first, {x.shape[-1]}, is not the size of the second's rows, {rows}"
+            raise ValueError(fault if x.shape[-1] != rows else "the batches do not broadcast together") from None
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -70,7 +77,8 @@ class Linear(Op):
     @staticmethod
     def forward(ctx: Any, x: Any, w: Any, b: Any) -> Any:
         if x.ndim == 0 or x.shape[-1] != w.shape[-1]:
-            raise ValueError(f"wanted an input of shape (…, {w.shape[-1]}) for a weight of shape {w.shape}")
+            meant = "; flatten it first, with .flatten(1)" if math.prod(x.shape[1:]) == w.shape[-1] else ""
+            raise ValueError(f"wanted an input of shape (…, {w.shape[-1]}) for a weight of shape {w.shape}{meant}")
         if x.dtype != w.dtype:
             raise DtypeError("wanted input and weight of one dtype; cast one with .to(dtype)")
         ctx.save(x, w)

@@ -141,7 +141,7 @@ class Norm(Op):
     @staticmethod
     def forward(ctx: Any, x: Any, *, p: float, axis: Any = None, keepdims: bool = False) -> Any:
         ctx.p, ctx.axis = p, axis
-        wide = ctx.xp.abs(x).astype(np.float32 if x.dtype == np.float16 else x.dtype, copy=False)
+        wide = ctx.xp.abs(x).astype(np.float64, copy=False)  # whose range holds the squares of a float32
         if math.isinf(p):
             y = (wide.max if p > 0 else wide.min)(axis=axis, keepdims=keepdims)
         elif p == 1:

@@ -8,20 +8,3 @@ from mydl.optim.lbfgs import LBFGS
 from mydl.optim.optimizer import Optimizer
 from mydl.optim.rprop import Rprop
 from mydl.optim.sgd import SGD, Momentum
-
-__all__ = [
-    "LBFGS",
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Momentum",
-    "NAdam",
-    "Optimizer",
-    "RAdam",
-    "RMSprop",
-    "Rprop",
-    "lr_scheduler",
-]

@@ -12,7 +12,7 @@ from mydl.kernels import capture
 from mydl.kernels.reference.optimizer import blocks
 from mydl.optim.adaptive import decayed_gradient
 from mydl.optim.flat import FlatOptimizer
-from mydl.optim.optimizer import check_betas, check_options, check_rates
+from mydl.optim.optimizer import Group, check_betas, check_options, check_rates
 
 __all__ = ["Adam", "AdamW", "NAdam", "RAdam"]
 
@@ -70,52 +70,27 @@ class Adam(FlatOptimizer):
         decoupled_weight_decay: bool = False,
     ) -> None:
         name = type(self).__name__
-        check_rates(name, lr=lr, eps=eps, weight_decay=weight_decay)
-        check_betas(name, betas)
-        check_options(name, foreach=foreach, fused=fused, capturable=capturable, differentiable=differentiable)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-            "fused": fused,
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults)
+        rates = check_rates(name, lr=lr, eps=eps, weight_decay=weight_decay)
+        how = check_options(name, foreach=foreach, fused=fused, capturable=capturable, differentiable=differentiable)
+        own = {"betas": check_betas(name, betas), "amsgrad": amsgrad, "maximize": maximize}
+        super().__init__(params, {**rates, **own, **how, "decoupled_weight_decay": decoupled_weight_decay})
 
     follows_captured = True
 
-    def moment_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def moment_names(self, group: Group) -> tuple[str, ...]:
         """The two averages, and the largest second one with `amsgrad`."""
         names = ("exp_avg", "exp_avg_sq")
         return (*names, "max_exp_avg_sq") if group["amsgrad"] else names
 
-    def update(
-        self, group: dict[str, Any], p: Any, g: Any, moments: list[Any], scalars: list[Any], first: bool
-    ) -> Sequence[Any]:
+    def update(self, group: Group, p: Any, g: Any, moments: list, scalars: list, first: bool) -> Sequence[Any]:
         """One step; see the class."""
         m, v, *largest = moments
         step = int(scalars[0]) + 1
-        kernels.of(p).adam_step(
-            p,
-            g,
-            m,
-            v,
-            largest[0] if largest else None,
-            capture.count(scalars[0]),
-            capture.live(lambda: float(group["lr"])),
-            capture.live(lambda: float(group["betas"][0])),
-            float(group["betas"][1]),
-            float(group["eps"]),
-            float(group["weight_decay"]),
-            group["decoupled_weight_decay"],
-            group["maximize"],
-        )
+        arrays = (p, g, m, v, largest[0] if largest else None)
+        lr, beta1 = capture.live(lambda: float(group["lr"])), capture.live(lambda: float(group["betas"][0]))
+        rates = (lr, beta1, float(group["betas"][1]), float(group["eps"]), float(group["weight_decay"]))
+        flags = (group["decoupled_weight_decay"], group["maximize"])
+        kernels.of(p).adam_step(*arrays, capture.count(scalars[0]), *rates, *flags)
         return (step,)
 
 
@@ -146,20 +121,9 @@ class AdamW(Adam):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        super().__init__(
-            params,
-            lr,
-            betas,
-            eps,
-            weight_decay,
-            amsgrad,
-            foreach=foreach,
-            maximize=maximize,
-            capturable=capturable,
-            differentiable=differentiable,
-            fused=fused,
-            decoupled_weight_decay=True,
-        )
+        how = {"foreach": foreach, "fused": fused, "capturable": capturable, "differentiable": differentiable}
+        options = {"maximize": maximize, "decoupled_weight_decay": True}
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **how, **options)
 
 
 class NAdam(FlatOptimizer):
@@ -195,6 +159,7 @@ class NAdam(FlatOptimizer):
     """
 
     scalar_state = ("step", "mu_product")
+    moment_state = ("exp_avg", "exp_avg_sq")
 
     def __init__(
         self,
@@ -212,34 +177,16 @@ class NAdam(FlatOptimizer):
         differentiable: bool = False,
     ) -> None:
         name = type(self).__name__
-        check_rates(name, lr=lr, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
-        check_betas(name, betas)
-        check_options(name, foreach=foreach, capturable=capturable, differentiable=differentiable)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum_decay": momentum_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        rates = check_rates(name, lr=lr, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
+        how = check_options(name, foreach=foreach, capturable=capturable, differentiable=differentiable)
+        own = {"betas": check_betas(name, betas), "maximize": maximize}
+        super().__init__(params, {**rates, **own, **how, "decoupled_weight_decay": decoupled_weight_decay})
 
-    def moment_names(self, group: dict[str, Any]) -> tuple[str, ...]:
-        """The two averages."""
-        return ("exp_avg", "exp_avg_sq")
-
-    def initial_state(self, group: dict[str, Any], name: str) -> float:
+    def initial_state(self, group: Group, name: str) -> float:
         """1 for the product of μ, 0 for the rest."""
         return 1.0 if name == "mu_product" else 0.0
 
-    def update(
-        self, group: dict[str, Any], p: Any, g: Any, moments: list[Any], scalars: list[Any], first: bool
-    ) -> Sequence[Any]:
+    def update(self, group: Group, p: Any, g: Any, moments: list, scalars: list, first: bool) -> Sequence[Any]:
         """One step; see the class."""
         xp = array_module(p)
         lr, decay = float(group["lr"]), float(group["momentum_decay"])
@@ -294,6 +241,8 @@ class RAdam(FlatOptimizer):
     0.001
     """
 
+    moment_state = ("exp_avg", "exp_avg_sq")
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -309,29 +258,12 @@ class RAdam(FlatOptimizer):
         differentiable: bool = False,
     ) -> None:
         name = type(self).__name__
-        check_rates(name, lr=lr, eps=eps, weight_decay=weight_decay)
-        check_betas(name, betas)
-        check_options(name, foreach=foreach, capturable=capturable, differentiable=differentiable)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        rates = check_rates(name, lr=lr, eps=eps, weight_decay=weight_decay)
+        how = check_options(name, foreach=foreach, capturable=capturable, differentiable=differentiable)
+        own = {"betas": check_betas(name, betas), "maximize": maximize}
+        super().__init__(params, {**rates, **own, **how, "decoupled_weight_decay": decoupled_weight_decay})
 
-    def moment_names(self, group: dict[str, Any]) -> tuple[str, ...]:
-        """The two averages."""
-        return ("exp_avg", "exp_avg_sq")
-
-    def update(
-        self, group: dict[str, Any], p: Any, g: Any, moments: list[Any], scalars: list[Any], first: bool
-    ) -> Sequence[Any]:
+    def update(self, group: Group, p: Any, g: Any, moments: list, scalars: list, first: bool) -> Sequence[Any]:
         """One step; see the class."""
         xp = array_module(p)
         beta1, beta2 = (float(beta) for beta in group["betas"])
@@ -356,7 +288,7 @@ class RAdam(FlatOptimizer):
         return (step,)
 
 
-def _decay(group: dict[str, Any], p: Any, g: Any) -> Any:
+def _decay(group: Group, p: Any, g: Any) -> Any:
     """Decay the weights in place where decoupled; the gradient, with the decay in it where not."""
     if not group["decoupled_weight_decay"]:
         return decayed_gradient(group, p, g)

@@ -9,7 +9,7 @@ from mydl.backend import array_module
 from mydl.kernels.reference.optimizer import blocks
 from mydl.optim.adaptive import decayed_gradient
 from mydl.optim.flat import FlatOptimizer
-from mydl.optim.optimizer import check_betas, check_options, check_rates
+from mydl.optim.optimizer import Group, check_betas, check_options, check_rates
 
 __all__ = ["Adamax"]
 
@@ -46,6 +46,8 @@ class Adamax(FlatOptimizer):
     tensor([0.7500], requires_grad=True)
     """
 
+    moment_state = ("exp_avg", "exp_inf")
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -60,28 +62,11 @@ class Adamax(FlatOptimizer):
         capturable: bool = False,
     ) -> None:
         name = type(self).__name__
-        check_rates(name, lr=lr, eps=eps, weight_decay=weight_decay)
-        check_betas(name, betas)
-        check_options(name, foreach=foreach, capturable=capturable, differentiable=differentiable)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "capturable": capturable,
-        }
-        super().__init__(params, defaults)
+        rates = check_rates(name, lr=lr, eps=eps, weight_decay=weight_decay)
+        how = check_options(name, foreach=foreach, capturable=capturable, differentiable=differentiable)
+        super().__init__(params, {**rates, "betas": check_betas(name, betas), "maximize": maximize, **how})
 
-    def moment_names(self, group: dict[str, Any]) -> tuple[str, ...]:
-        """The average and the maximum."""
-        return ("exp_avg", "exp_inf")
-
-    def update(
-        self, group: dict[str, Any], p: Any, g: Any, moments: list[Any], scalars: list[Any], first: bool
-    ) -> Sequence[Any]:
+    def update(self, group: Group, p: Any, g: Any, moments: list, scalars: list, first: bool) -> Sequence[Any]:
         """One step; see the class."""
         xp = array_module(p)
         step = float(scalars[0]) + 1

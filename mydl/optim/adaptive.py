@@ -8,12 +8,12 @@ from typing import Any
 from mydl.backend import array_module
 from mydl.kernels.reference.optimizer import blocks
 from mydl.optim.flat import FlatOptimizer
-from mydl.optim.optimizer import check_options, check_rates
+from mydl.optim.optimizer import Group, check_options, check_rates
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
 
-def decayed_gradient(group: dict[str, Any], p: Any, g: Any) -> Any:
+def decayed_gradient(group: Group, p: Any, g: Any) -> Any:
     """The gradient, negated with `maximize`, plus weight_decay · p; a new array or g itself."""
     if group["maximize"]:
         g = -g
@@ -67,23 +67,11 @@ class RMSprop(FlatOptimizer):
         differentiable: bool = False,
     ) -> None:
         name = type(self).__name__
-        check_rates(name, lr=lr, eps=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha)
-        check_options(name, foreach=foreach, capturable=capturable, differentiable=differentiable)
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "alpha": alpha,
-            "eps": eps,
-            "centered": centered,
-            "weight_decay": weight_decay,
-            "capturable": capturable,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        rates = check_rates(name, lr=lr, eps=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha)
+        how = check_options(name, foreach=foreach, capturable=capturable, differentiable=differentiable)
+        super().__init__(params, {**rates, "centered": centered, "maximize": maximize, **how})
 
-    def moment_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def moment_names(self, group: Group) -> tuple[str, ...]:
         """The average of the squares, the momentum and the average, as far as the options need them."""
         names = ["square_avg"]
         if group["momentum"] > 0:
@@ -92,9 +80,7 @@ class RMSprop(FlatOptimizer):
             names.append("grad_avg")
         return tuple(names)
 
-    def update(
-        self, group: dict[str, Any], p: Any, g: Any, moments: list[Any], scalars: list[Any], first: bool
-    ) -> Sequence[Any]:
+    def update(self, group: Group, p: Any, g: Any, moments: list, scalars: list, first: bool) -> Sequence[Any]:
         """One step; see the class."""
         xp = array_module(p)
         lr, alpha, eps, momentum = (float(group[key]) for key in ("lr", "alpha", "eps", "momentum"))
@@ -156,6 +142,8 @@ class Adagrad(FlatOptimizer):
     tensor([0.5000])
     """
 
+    moment_state = ("sum",)
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -171,41 +159,18 @@ class Adagrad(FlatOptimizer):
         fused: bool | None = None,
     ) -> None:
         name = type(self).__name__
-        check_rates(
-            name,
-            lr=lr,
-            lr_decay=lr_decay,
-            weight_decay=weight_decay,
-            initial_accumulator_value=initial_accumulator_value,
-            eps=eps,
-        )
-        check_options(name, foreach=foreach, fused=fused, differentiable=differentiable)
-        defaults = {
-            "lr": lr,
-            "lr_decay": lr_decay,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "fused": fused,
-        }
-        super().__init__(params, defaults)
+        rates = check_rates(name, lr=lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps)
+        start = check_rates(name, initial_accumulator_value=initial_accumulator_value)
+        how = check_options(name, foreach=foreach, fused=fused, differentiable=differentiable)
+        super().__init__(params, {**rates, **start, "maximize": maximize, **how})
         for group in self.param_groups:
             self.begin_state(group)
 
-    def moment_names(self, group: dict[str, Any]) -> tuple[str, ...]:
-        """The sum of the squares."""
-        return ("sum",)
-
-    def initial_state(self, group: dict[str, Any], name: str) -> float:
+    def initial_state(self, group: Group, name: str) -> float:
         """`initial_accumulator_value` for the sum, 0 for the step count."""
         return float(group["initial_accumulator_value"]) if name == "sum" else 0.0
 
-    def update(
-        self, group: dict[str, Any], p: Any, g: Any, moments: list[Any], scalars: list[Any], first: bool
-    ) -> Sequence[Any]:
+    def update(self, group: Group, p: Any, g: Any, moments: list, scalars: list, first: bool) -> Sequence[Any]:
         """One step; see the class."""
         xp = array_module(p)
         rate = float(group["lr"]) / (1 + float(scalars[0]) * float(group["lr_decay"]))
@@ -250,6 +215,8 @@ class Adadelta(FlatOptimizer):
     0.9
     """
 
+    moment_state = ("square_avg", "acc_delta")
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -264,29 +231,13 @@ class Adadelta(FlatOptimizer):
         differentiable: bool = False,
     ) -> None:
         name = type(self).__name__
-        check_rates(name, lr=lr, eps=eps, weight_decay=weight_decay)
+        rates = check_rates(name, lr=lr, eps=eps, weight_decay=weight_decay)
+        how = check_options(name, foreach=foreach, capturable=capturable, differentiable=differentiable)
         if not 0 <= rho <= 1:
             raise ValueError(f"{name}: invalid rho {rho}: it must be from 0 to 1")
-        check_options(name, foreach=foreach, capturable=capturable, differentiable=differentiable)
-        defaults = {
-            "lr": lr,
-            "rho": rho,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            "capturable": capturable,
-            "foreach": foreach,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, {**rates, "rho": rho, "maximize": maximize, **how})
 
-    def moment_names(self, group: dict[str, Any]) -> tuple[str, ...]:
-        """The averages of the squares of gradients and of steps."""
-        return ("square_avg", "acc_delta")
-
-    def update(
-        self, group: dict[str, Any], p: Any, g: Any, moments: list[Any], scalars: list[Any], first: bool
-    ) -> Sequence[Any]:
+    def update(self, group: Group, p: Any, g: Any, moments: list, scalars: list, first: bool) -> Sequence[Any]:
         """One step; see the class."""
         xp = array_module(p)
         lr, rho, eps = (float(group[key]) for key in ("lr", "rho", "eps"))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from mydl.autograd.modes import enable_grad, mode
 from mydl.autograd.op import alike, describe, tensor_of
 from mydl.backend import array_module, device_of, get_default_dtype, on_device
 from mydl.kernels import capture
-from mydl.optim.optimizer import Optimizer
+from mydl.optim.optimizer import Group, Optimizer
 from mydl.tensor import HookHandle, MyTensor
 
 __all__ = ["FlatBuffer", "FlatOptimizer", "Slot", "settle"]
@@ -63,17 +64,15 @@ def _flat_array(like: Any, size: int) -> tuple[Any, Callable[[int, tuple[int, ..
     return flat, lambda start, shape: xp.ndarray(shape, dtype, memptr=flat.data + start * dtype.itemsize)
 
 
+@dataclass(slots=True, eq=False)
 class Slot:
     """The place of one parameter in a FlatBuffer: elements `start` to `stop`, and the slices in its shape."""
 
-    __slots__ = ("array", "buffer", "gradient", "start", "stop")
-
-    def __init__(self, buffer: FlatBuffer, start: int, stop: int, array: Any, gradient: Any) -> None:
-        self.buffer = buffer
-        self.start = start
-        self.stop = stop
-        self.array = array
-        self.gradient = gradient
+    buffer: FlatBuffer
+    start: int
+    stop: int
+    array: Any
+    gradient: Any
 
 
 class FlatBuffer:
@@ -132,10 +131,7 @@ class _Place:
     __slots__ = ("flats", "moments", "names", "slot", "start", "stop")
 
     def __init__(self, slot: Slot, names: tuple[str, ...], flats: list[Any], start: int) -> None:
-        self.slot = slot
-        self.names = names
-        self.flats = flats
-        self.start = start
+        self.slot, self.names, self.flats, self.start = slot, names, flats, start
         self.stop = start + slot.stop - slot.start
         self.moments = [
             (name, flat[start : self.stop].reshape(slot.array.shape)) for name, flat in zip(names, flats, strict=True)
@@ -151,23 +147,17 @@ class _Run:
         self.parameters = [p]
         self.begin = self.end = place
         self.gradient = gradient  # a gradient that does not lie in the buffer; it makes a run of its own
-        self.scalars = scalars
-        self.first = first
+        self.scalars, self.first = scalars, first
 
     def goes_on(self, place: _Place, scalars: list[Any], first: bool) -> bool:
         """Whether a parameter at `place` is the next neighbour."""
         end = self.end
-        return (
-            place.slot.buffer is end.slot.buffer
-            and place.slot.start == end.slot.stop
-            and place.flats is end.flats
-            and place.start == end.stop
-            and scalars == self.scalars
-            and first == self.first
-        )
+        beside = place.slot.buffer is end.slot.buffer and place.slot.start == end.slot.stop
+        beside = beside and place.flats is end.flats and place.start == end.stop
+        return beside and scalars == self.scalars and first == self.first
 
 
-def _frozen(group: dict[str, Any]) -> dict[str, Any]:
+def _frozen(group: Group) -> dict[str, Any]:
     """The options that a captured step keeps as they were: all but those that schedulers change at every step."""
     options = {k: v for k, v in group.items() if k not in ("params", "lr", "momentum", "betas") and k[:4] != "init"}
     return options | {"beta2": group["betas"][1:] if "betas" in group else ()}
@@ -180,6 +170,7 @@ class FlatOptimizer(Optimizer):
     Parameters without a gradient are skipped; each parameter counts its own steps.
     """
 
+    moment_state: tuple[str, ...] = ()  # names of the state with one value per element, where no option decides
     follows_captured = False  # whether `update` reads what changes from step to step through mydl.kernels.capture
     _stepped = False  # whether step has been called: a scheduler warns when it is stepped first
 
@@ -193,13 +184,11 @@ class FlatOptimizer(Optimizer):
         self.__dict__.setdefault("_before_step", [])
         self.__dict__.setdefault("_after_step", [])
 
-    def moment_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def moment_names(self, group: Group) -> tuple[str, ...]:
         """Names in `state` of what is kept for each element of this group's parameters."""
-        raise NotImplementedError(f"{type(self).__name__} defines no moment_names")
+        return self.moment_state
 
-    def update(
-        self, group: dict[str, Any], p: Any, g: Any, moments: list[Any], scalars: list[Any], first: bool
-    ) -> Sequence[Any]:
+    def update(self, group: Group, p: Any, g: Any, moments: list, scalars: list, first: bool) -> Sequence[Any]:
         """Change the flat arrays `p` and `moments` in place, given the gradient `g`, which is left as it is.
 
         `scalars` are the values under `scalar_state`; what is returned replaces them. `first` says that these
@@ -207,11 +196,11 @@ class FlatOptimizer(Optimizer):
         """
         raise NotImplementedError(f"{type(self).__name__} defines no update")
 
-    def initial_state(self, group: dict[str, Any], name: str) -> float:
+    def initial_state(self, group: Group, name: str) -> float:
         """What a moment or scalar starts from."""
         return 0.0
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
+    def add_param_group(self, param_group: Group) -> None:
         """Optimize more parameters from now on; see `Optimizer.add_param_group`."""
         super().add_param_group(param_group)
         settle(p for p in self.param_groups[-1]["params"] if p.requires_grad)
@@ -246,7 +235,7 @@ class FlatOptimizer(Optimizer):
             hook(self, args, {})
         return loss
 
-    def _step_group(self, group: dict[str, Any]) -> None:
+    def _step_group(self, group: Group) -> None:
         """Gather the group's parameters into runs; a run is updated when the next one begins."""
         names = self.moment_names(group)
         has_state = bool(names or self.scalar_state)
@@ -286,7 +275,7 @@ class FlatOptimizer(Optimizer):
         if run is not None:
             self._finish(group, run)
 
-    def _finish(self, group: dict[str, Any], run: _Run) -> None:
+    def _finish(self, group: Group, run: _Run) -> None:
         """Update a run's parameters and note their new step counts."""
         begin, end = run.begin, run.end
         start, stop = begin.slot.start, end.slot.stop
@@ -324,7 +313,7 @@ class FlatOptimizer(Optimizer):
         if run.first or elsewhere:
             capture.refuse(f"a step of {name} with new state, or of parameters whose memory is held elsewhere,")
 
-    def _note_capture(self, noted: capture.Capture, group: dict[str, Any], run: _Run) -> None:
+    def _note_capture(self, noted: capture.Capture, group: Group, run: _Run) -> None:
         """Tell the step that is being captured what this run did on the host, and what it took for granted."""
         places = [(p, self._places[p]) for p in run.parameters]
         options = _frozen(group)
@@ -354,7 +343,7 @@ class FlatOptimizer(Optimizer):
             )
         return array_module(gradient).ascontiguousarray(gradient).reshape(-1)
 
-    def _arrange(self, group: dict[str, Any], names: tuple[str, ...]) -> None:
+    def _arrange(self, group: Group, names: tuple[str, ...]) -> None:
         """Give places to those of the group's parameters that are new, have moved, or need other moments."""
         parameters = [p for p in dict.fromkeys(group["params"]) if p.requires_grad or p.grad is not None]
         settle(parameters)
@@ -372,14 +361,14 @@ class FlatOptimizer(Optimizer):
                 self._places[p] = place = _Place(p._slot, names, flats, start)
                 start = place.stop
 
-    def begin_state(self, group: dict[str, Any]) -> None:
+    def begin_state(self, group: Group) -> None:
         """Make the state of the group's parameters now, not when they get their first gradient."""
         self._arrange(group, self.moment_names(group))
         for p in group["params"]:
             if p in self._places:
                 self._enter(group, self.state[p], self._places[p])
 
-    def _enter(self, group: dict[str, Any], state: dict[str, Any], place: _Place) -> bool:
+    def _enter(self, group: Group, state: dict[str, Any], place: _Place) -> bool:
         """Bring a parameter's state to its place in the flat arrays; True if a moment begins there."""
         first = False
         for name in self.scalar_state:

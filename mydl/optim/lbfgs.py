@@ -59,19 +59,13 @@ class LBFGS(Optimizer):
         history_size: int = 100,
         line_search_fn: str | None = None,
     ) -> None:
-        check_rates("LBFGS", lr=lr)
         if line_search_fn is not None:
             raise NotImplementedError(f"LBFGS: line_search_fn={line_search_fn!r} is not supported, only None")
-        defaults = {
-            "lr": lr,
-            "max_iter": max_iter,
-            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
-            "tolerance_grad": tolerance_grad,
-            "tolerance_change": tolerance_change,
-            "history_size": history_size,
-            "line_search_fn": line_search_fn,
-        }
-        super().__init__(params, defaults)
+        rates = check_rates("LBFGS", lr=lr)
+        max_eval = max_iter * 5 // 4 if max_eval is None else max_eval
+        limits = {"max_iter": max_iter, "max_eval": max_eval, "history_size": history_size}
+        tolerances = {"tolerance_grad": tolerance_grad, "tolerance_change": tolerance_change}
+        super().__init__(params, {**rates, **limits, **tolerances, "line_search_fn": line_search_fn})
         if len(self.param_groups) != 1:
             raise ValueError(f"LBFGS: wanted one parameter group, got {len(self.param_groups)}")
 

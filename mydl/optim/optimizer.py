@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,13 +14,16 @@ from mydl.autograd.op import describe, tensor_of
 from mydl.backend import device_of, is_array, on_device
 from mydl.tensor import MyTensor
 
-__all__ = ["Optimizer", "check_betas", "check_options", "check_rates"]
+__all__ = ["Group", "Optimizer", "check_betas", "check_options", "check_rates"]
+
+Group: TypeAlias = dict[str, Any]  # parameters and their options
 
 
-def check_rates(optimizer: str, **values: Any) -> None:
-    """Refuse an option that is negative, NaN (ValueError) or no number (TypeError).
+def check_rates(optimizer: str, **values: Any) -> dict[str, Any]:
+    """The options given, none of which may be negative, NaN (ValueError) or no number (TypeError).
 
     >>> check_rates("SGD", lr=0.1, momentum=0.9)
+    {'lr': 0.1, 'momentum': 0.9}
     """
     for name, value in values.items():
         if isinstance(value, MyTensor) and value.numel() != 1:
@@ -29,41 +32,48 @@ def check_rates(optimizer: str, **values: Any) -> None:
             raise TypeError(f"{optimizer}: wanted a number for {name}, got {value!r}")
         if not float(value) >= 0:
             raise ValueError(f"{optimizer}: invalid {name} {float(value)}: it must be at least 0")
+    return values
 
 
-def check_options(
-    optimizer: str,
-    *,
-    foreach: bool | None = None,
-    fused: bool | None = None,
-    capturable: bool = False,
-    differentiable: bool = False,
-) -> None:
-    """Refuse the options of PyTorch's optimizers that say how to compute and that mydl does not have.
+def check_options(optimizer: str, **options: Any) -> dict[str, Any]:
+    """The options given, which say how to compute in PyTorch's optimizers; those that mydl does not have are refused.
 
     `foreach` and `fused` choose among PyTorch's implementations of the same step; mydl has one, so they are
     kept in the group and change nothing.
 
     >>> check_options("SGD", fused=True)
+    {'fused': True}
     """
-    if foreach and fused:
+    if options.get("foreach") and options.get("fused"):
         raise RuntimeError(f"{optimizer}: foreach and fused cannot both be True")
-    if capturable:
+    if options.get("capturable"):
         raise NotImplementedError(f"{optimizer}: capturable=True (a step inside a CUDA graph) is not supported")
-    if differentiable:
+    if options.get("differentiable"):
         raise NotImplementedError(f"{optimizer}: differentiable=True (gradients through the step) is not supported")
+    return options
 
 
-def check_betas(optimizer: str, betas: Sequence[Any]) -> None:
-    """Refuse decay rates of running averages that are not two numbers from 0 to below 1.
+def check_betas(optimizer: str, betas: Sequence[Any]) -> Sequence[Any]:
+    """Decay rates of running averages, which have to be two numbers from 0 to below 1.
 
     >>> check_betas("Adam", (0.9, 0.999))
+    (0.9, 0.999)
     """
     if len(betas) != 2:
         raise ValueError(f"{optimizer}: wanted two betas, got {betas!r}")
     for index, beta in enumerate(betas):
         if not 0 <= float(beta) < 1:
             raise ValueError(f"{optimizer}: invalid betas[{index}] {beta}: it must be at least 0 and below 1")
+    return betas
+
+
+def _iterable(params: Any, name: str) -> Any:
+    """`params`, or a TypeError that says what was meant instead of a model or its method."""
+    if isinstance(params, Iterable):
+        return params
+    meant = "; call it: model.parameters()" if callable(params) else ""
+    meant = "; pass model.parameters()" if hasattr(params, "parameters") else meant
+    raise TypeError(f"{name}: wanted a list of tensors, got {type(params).__name__}{meant}")
 
 
 class Optimizer:
@@ -105,9 +115,12 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        groups = list(params)
+        groups = list(_iterable(params, type(self).__name__))
         if not groups:
-            raise ValueError(f"{type(self).__name__}: got no parameters; wanted at least one")
+            raise ValueError(
+                f"{type(self).__name__}: got no parameters; wanted at least one (layers in a plain list are not found: "
+                "put them into nn.ModuleList)"
+            )
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
@@ -128,10 +141,12 @@ class Optimizer:
         name = type(self).__name__
         if not isinstance(param_group, dict):
             raise TypeError(f"{name}: wanted a dict for a parameter group, got {type(param_group).__name__}")
+        if "params" not in param_group:
+            raise ValueError(f"{name}: wanted a group with 'params', got {', '.join(param_group) or 'nothing'}")
         params = param_group["params"]
         if isinstance(params, set):
             raise TypeError(f"{name}: parameters must come in an order that stays the same; wanted a list, got a set")
-        params = [params] if isinstance(params, MyTensor) else list(params)
+        params = [params] if isinstance(params, MyTensor) else list(_iterable(params, name))
         names = [item[0] for item in params if isinstance(item, tuple)]
         if names and len(names) != len(params):
             raise ValueError(f"{name}: {len(names)} of {len(params)} parameters have names; wanted all or none")
@@ -142,9 +157,7 @@ class Optimizer:
             if not isinstance(p, MyTensor):
                 raise TypeError(f"{name}: wanted tensors as parameters, got {type(p).__name__}")
             if not (p.is_leaf or p.retains_grad):
-                raise ValueError(
-                    f"{name}: cannot optimize a tensor that is not a leaf ({describe(p)}, by {p.grad_fn!r})"
-                )
+                raise ValueError(f"{name}: cannot optimize a tensor that is no leaf ({describe(p)}, by {p.grad_fn!r})")
         if len(set(params)) != len(params):
             warnings.warn(f"{name}: a parameter group has the same parameter twice", UserWarning, stacklevel=3)
         for group in self.param_groups:
@@ -195,10 +208,7 @@ class Optimizer:
         for group in self.param_groups:
             packed = {key: value for key, value in group.items() if key != "params"}
             groups.append({**packed, "params": [numbers[p] for p in group["params"]]})
-        return {
-            "state": {numbers.get(p, p): value for p, value in self.state.items()},
-            "param_groups": groups,
-        }
+        return {"state": {numbers.get(p, p): value for p, value in self.state.items()}, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take options and state from another optimizer's `state_dict`, mydl's or PyTorch's, copying them.

@@ -8,7 +8,7 @@ from typing import Any
 from mydl.backend import array_module
 from mydl.kernels.reference.optimizer import blocks
 from mydl.optim.flat import FlatOptimizer
-from mydl.optim.optimizer import check_options, check_rates
+from mydl.optim.optimizer import Group, check_options, check_rates
 
 __all__ = ["Rprop"]
 
@@ -44,6 +44,8 @@ class Rprop(FlatOptimizer):
     tensor([0.7500], requires_grad=True)
     """
 
+    moment_state = ("prev", "step_size")
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -56,32 +58,17 @@ class Rprop(FlatOptimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_rates("Rprop", lr=lr)
-        check_options("Rprop", foreach=foreach, capturable=capturable, differentiable=differentiable)
+        rates = check_rates("Rprop", lr=lr)
+        how = check_options("Rprop", foreach=foreach, capturable=capturable, differentiable=differentiable)
         if not 0 < etas[0] < 1 < etas[1]:
             raise ValueError(f"Rprop: invalid etas {etas}: the first must be between 0 and 1, the second above 1")
-        defaults = {
-            "lr": lr,
-            "etas": etas,
-            "step_sizes": step_sizes,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "capturable": capturable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, {**rates, "etas": etas, "step_sizes": step_sizes, "maximize": maximize, **how})
 
-    def moment_names(self, group: dict[str, Any]) -> tuple[str, ...]:
-        """The gradient of the step before, and the sizes of the steps."""
-        return ("prev", "step_size")
-
-    def initial_state(self, group: dict[str, Any], name: str) -> float:
+    def initial_state(self, group: Group, name: str) -> float:
         """`lr` for the sizes of the steps, 0 for the rest."""
         return float(group["lr"]) if name == "step_size" else 0.0
 
-    def update(
-        self, group: dict[str, Any], p: Any, g: Any, moments: list[Any], scalars: list[Any], first: bool
-    ) -> Sequence[Any]:
+    def update(self, group: Group, p: Any, g: Any, moments: list, scalars: list, first: bool) -> Sequence[Any]:
         """One step; see the class."""
         xp = array_module(p)
         (shrink, grow), (least, most) = group["etas"], group["step_sizes"]

@@ -8,7 +8,7 @@ from typing import Any
 from mydl import kernels
 from mydl.kernels import capture
 from mydl.optim.flat import FlatOptimizer
-from mydl.optim.optimizer import check_options, check_rates
+from mydl.optim.optimizer import Group, check_options, check_rates
 
 __all__ = ["SGD", "Momentum"]
 
@@ -63,43 +63,22 @@ class SGD(FlatOptimizer):
         fused: bool | None = None,
     ) -> None:
         name = type(self).__name__
-        check_rates(name, lr=lr, momentum=momentum, weight_decay=weight_decay)
-        check_options(name, foreach=foreach, fused=fused, differentiable=differentiable)
+        rates = check_rates(name, lr=lr, momentum=momentum, weight_decay=weight_decay)
+        how = check_options(name, foreach=foreach, fused=fused, differentiable=differentiable)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError(f"{name}: nesterov needs a momentum and no dampening, got {momentum} and {dampening}")
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "nesterov": nesterov,
-            "maximize": maximize,
-            "foreach": foreach,
-            "differentiable": differentiable,
-            "fused": fused,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, {**rates, "dampening": dampening, "nesterov": nesterov, "maximize": maximize, **how})
 
-    def moment_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def moment_names(self, group: Group) -> tuple[str, ...]:
         """The momentum, where there is any."""
         return ("momentum_buffer",) if group["momentum"] else ()
 
-    def update(
-        self, group: dict[str, Any], p: Any, g: Any, moments: list[Any], scalars: list[Any], first: bool
-    ) -> Sequence[Any]:
+    def update(self, group: Group, p: Any, g: Any, moments: list, scalars: list, first: bool) -> Sequence[Any]:
         """One step; see the class."""
-        kernels.of(p).sgd_step(
-            p,
-            g,
-            moments[0] if moments else None,
-            capture.live(lambda: float(group["lr"])),
-            capture.live(lambda: float(group["momentum"])),
-            float(group["dampening"]),
-            float(group["weight_decay"]),
-            group["nesterov"],
-            first,
-            group["maximize"],
-        )
+        buffer = moments[0] if moments else None
+        lr, momentum = (capture.live(lambda key=key: float(group[key])) for key in ("lr", "momentum"))
+        rates = (lr, momentum, float(group["dampening"]), float(group["weight_decay"]))
+        kernels.of(p).sgd_step(p, g, buffer, *rates, group["nesterov"], first, group["maximize"])
         return ()
 
 

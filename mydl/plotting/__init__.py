@@ -14,26 +14,3 @@ from mydl.plotting.layers import activation_histograms, gradient_histograms, lay
 from mydl.plotting.representation import latent_space, principal_components, reconstructions
 from mydl.plotting.style import save_figure
 from mydl.plotting.weights import feature_maps, kernels, weight_images
-
-__all__ = [
-    "activation_histograms",
-    "autograd_dot",
-    "autograd_graph",
-    "confusion_matrix",
-    "feature_maps",
-    "gradient_histograms",
-    "kernels",
-    "latent_space",
-    "layer_outputs",
-    "learning_rates",
-    "network_diagram",
-    "predictions",
-    "principal_components",
-    "reconstructions",
-    "sample_grid",
-    "save_figure",
-    "single_prediction",
-    "training_curves",
-    "weight_images",
-    "worst_mistakes",
-]

@@ -83,9 +83,7 @@ def _recorded(tensor: MyTensor, names: Mapping[str, MyTensor] | None) -> _Diagra
     """The graph that led to a tensor, inputs before what is computed from them."""
     root = tensor.vertex()
     if root is None:
-        raise ValueError(
-            "autograd_graph: the tensor is in no graph; wanted one computed from a leaf with requires_grad"
-        )
+        raise ValueError("autograd_graph: the tensor is in no graph; wanted one made from a leaf with requires_grad")
     known = {id(leaf): name for name, leaf in (names or {}).items()}
     boxes: list[_Box] = []
     edges: list[tuple[int, int]] = []

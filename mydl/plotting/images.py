@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mydl.plotting.style import (
-    INK,
-    RIGHT,
-    WIDTH,
-    WRONG,
-    as_pictures,
-    bare,
-    host,
-    names_of,
-    new_figure,
-    show_picture,
-)
+from mydl.plotting.style import INK, RIGHT, WIDTH, WRONG, as_pictures, bare, host, names_of, new_figure, show_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,6 +11,7 @@ import numpy as np
 from mydl import nn
 from mydl.autograd.modes import no_grad
 from mydl.backend import array_module
+from mydl.nn.hooks import under_observation
 from mydl.plotting.style import BLUE, FAINT, GREEN, INK, MUTED, host, new_figure, tidy
 from mydl.tensor import MyTensor
 
@@ -53,21 +54,10 @@ def watched(
     ...     _ = net(MyTensor([1.0]))
     0 ReLU()
     """
-    before = [(module, module.training, module._hooks) for module in model.modules()]
-    handles = [
-        module.register_forward_hook(lambda module, args, output, name=name: see(name, module, args, output))
-        for name, module in modules.items()
-    ]
-    try:
-        model.eval()
+    with under_observation(model):
+        for name, module in modules.items():
+            module.register_forward_hook(lambda module, args, output, name=name: see(name, module, args, output))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, training, hooks in before:
-            module.training = training
-            if hooks is None:  # a module without hooks is called without looking for any
-                module.__dict__.pop("_hooks", None)
 
 
 def layer_outputs(model: nn.NeuralNetwork, *inputs: Any, most: int = 12) -> dict[str, MyTensor]:

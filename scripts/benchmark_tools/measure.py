@@ -58,8 +58,8 @@ class Sizes:
 
 
 QUICK = Sizes(
-    batch=64, rounds=3, turn=0.1, gpu_steps=2, op_pairs=200, imports=1, starts=1, memory_steps=2, goals=1, images=512, epochs=1,
-    batches=(16, 64), depths=(1, 4), depth_batch=8, sweep_rounds=2, sweep_turn=0.05,
+    batch=64, rounds=3, turn=0.1, gpu_steps=2, op_pairs=200, imports=1, starts=1, memory_steps=2, goals=1,
+    images=512, epochs=1, batches=(16, 64), depths=(1, 4), depth_batch=8, sweep_rounds=2, sweep_turn=0.05,
 )  # fmt: skip
 
 

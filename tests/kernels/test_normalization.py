@@ -71,6 +71,22 @@ def test_backward_is_pytorchs(kernels, rng, shape, dtype, tolerance, affine):
         np.testing.assert_allclose(g, expected, rtol=tolerance, atol=tolerance * max(1, np.abs(expected).max()))
 
 
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("dtype, tolerance", [(np.float16, 4e-3), (np.float32, 2e-6), (np.float64, 1e-13)])
+@pytest.mark.parametrize("shape", [*SHAPES, (0, 3, 4, 4), (2, 0, 4)])
+def test_given_statistics(kernels, rng, shape, dtype, tolerance, affine):
+    x, channels = rng.standard_normal(shape).astype(dtype), shape[1]
+    mean, var = rng.standard_normal(channels).astype(np.float32), rng.random(channels, np.float32) + 0.1
+    weight, bias = rng.standard_normal((2, channels)).astype(np.float32) if affine else (None, None)
+    spread = (-1, *(1,) * (x.ndim - 2))
+    expected = (x.astype(np.float64) - mean.reshape(spread)) / np.sqrt(var.astype(np.float64) + 1e-3).reshape(spread)
+    if affine:
+        expected = expected * weight.reshape(spread) + bias.reshape(spread)
+    got = kernels.batch_norm_eval(x, weight, bias, mean, var, 1e-3)
+    assert got.dtype == dtype and got.shape == shape
+    np.testing.assert_allclose(got, expected, rtol=max(tolerance, 1e-6), atol=max(tolerance, 2e-6))
+
+
 @pytest.mark.parametrize("shape", [(300, 6), (20, 6, 15, 15)])
 def test_a_mean_far_from_zero_loses_nothing(kernels, rng, shape):
     x = (rng.standard_normal(shape) + 1e4).astype(np.float32)

@@ -195,3 +195,11 @@ def test_transparent_pictures_for_a_folders_run(pictures):
         data = {"name": "folder:x", "preparation": {"background": background}}
         for path, wanted in zip((dark_ink, light_ink), expected, strict=True):
             assert np.array_equal(predict.read_image(path, data, prepare, "auto")[0], wanted)
+
+
+def test_a_long_strip_takes_no_square_of_its_length():
+    """A digit in 60,000 rows: the square around a strip of that length would have 28 GB."""
+    strip = np.full((60_000, 12), 255, np.uint8)
+    strip[:, 4:8] = 0
+    image, inverted = as_trained(strip, LAYOUTS["mnist"])
+    assert inverted and np.flatnonzero(image.any(axis=1))[[0, -1]].tolist() == [4, 23]

@@ -302,6 +302,10 @@ def test_keep(tmp_path, small):
     }
     assert epochs == {"checkpoint.safetensors": 6, "checkpoint.1.safetensors": 5, "checkpoint.2.safetensors": 4}
 
+    train(tmp_path / "run", "--resume", "--epochs", 7, "--keep", 2**31 - 1)  # more than there can be
+    names = {path.name for path in (tmp_path / "run").glob("checkpoint*.safetensors")}
+    assert names == {checkpoint.NAME, *(f"checkpoint.{number}.safetensors" for number in range(1, 5))}
+
 
 def test_leftovers_of_a_killed_process_go(run_copy):
     (run_copy / f".last.safetensors.{'0' * 16}.tmp").write_text("half")
@@ -371,8 +375,15 @@ def test_seeds(tmp_path, small, capsys):
     train(tmp_path / "alone", *small, "--seed", 5)
     assert outcome(tmp_path / "alone") == outcome(tmp_path / "runs" / "seed-5")
     shutil.rmtree(tmp_path / "runs" / "seed-6")
-    train(tmp_path / "runs", *small, "--seeds", 3, "--seed", 4, "--resume")
+    # The run that is missing is like the others, whether the flags say so again or not.
+    train(tmp_path / "runs", "--seeds", 3, "--seed", 4, "--resume")
     assert capsys.readouterr().out.splitlines()[-1] == last
+
+
+def test_seeds_that_are_too_large_are_refused_before_the_first_run(tmp_path, small, capsys):
+    with pytest.raises(SystemExit):
+        train(tmp_path / "runs", *small, "--seeds", 2, "--seed", 2**64 - 1)
+    assert "wanted a whole number from 0 to 2**64 - 1" in capsys.readouterr().err and not (tmp_path / "runs").exists()
 
 
 def test_patience(tmp_path, small, capsys):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tests.strict_cupy.ledger import LEDGER
+from tests.strict_cupy.recording import computed
 from tests.strict_cupy.runtime import Device, current_device
 
 __all__ = ["API", "MemoryPointer", "ndarray", "read_key", "unwrapped", "wrapped"]
@@ -180,14 +181,18 @@ class ndarray:
     # Elements
 
     def __getitem__(self, key: Any) -> ndarray:
-        read = read_key(key, self.shape)
-        part = self._array[read]
-        if isinstance(part, np.generic) and read is key:  # a[1, 0] is a view here, not a number
-            part = self._array[(*key, ...) if isinstance(key, tuple) else (key, ...)]
-        return wrapped(part, (self,))
+        def taken() -> Any:
+            read = read_key(key, self.shape)
+            part = self._array[read]
+            if isinstance(part, np.generic) and read is key:  # a[1, 0] is a view here, not a number
+                part = self._array[(*key, ...) if isinstance(key, tuple) else (key, ...)]
+            return part
+
+        return wrapped(computed(taken, self._array), (self,))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._array[read_key(key, self.shape)] = unwrapped(value)
+        value = unwrapped(value)
+        computed(lambda: self._array.__setitem__(read_key(key, self.shape), value), self._array)
 
     def __iter__(self) -> Any:
         if not self.ndim:
@@ -196,17 +201,19 @@ class ndarray:
 
     def take(self, indices: Any, axis: int | None = None, out: Any = None) -> ndarray:
         """Elements along an axis; indices out of range wrap."""
-        return wrapped(self._array.take(unwrapped(indices), axis, unwrapped(out), mode="wrap"))
+        indices, out = unwrapped((indices, out))
+        return wrapped(computed(lambda: self._array.take(indices, axis, out, mode="wrap"), out))
 
     def fill(self, value: Any) -> None:
         """Set every element to one value, a number or a 0-d array."""
-        self._array[...] = unwrapped(value)
+        value = unwrapped(value)
+        computed(lambda: self._array.fill(value), self._array)
 
     def __copy__(self) -> ndarray:
-        return wrapped(self._array.copy())
+        return wrapped(computed(self._array.copy))
 
     def __deepcopy__(self, memo: dict) -> ndarray:
-        return wrapped(self._array.copy())
+        return self.__copy__()
 
 
 ndarray.__module__ = "cupy"
@@ -297,7 +304,7 @@ def _method(name: str, parameters: list[str]) -> Callable:
             LEDGER.synchronise("repeat by an array")
         if name == "dot":
             LEDGER.library("cuBLAS")
-        return wrapped(numpys(self._array, *args, **options), (self, out))
+        return wrapped(computed(lambda: numpys(self._array, *args, **options), self._array, args, options), (self, out))
 
     method.__name__ = name
     return method
@@ -333,7 +340,8 @@ def _operator(name: str, in_place: bool) -> Callable:
                 return NotImplemented
         if name in ("__matmul__", "__rmatmul__"):
             LEDGER.library("cuBLAS")
-        result = numpys(self._array, *unwrapped(others))
+        others = unwrapped(others)
+        result = computed(lambda: numpys(self._array, *others), self._array, others)
         if result is NotImplemented:
             return result
         return self if in_place else wrapped(result, (self,))

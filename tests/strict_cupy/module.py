@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.machinery
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -13,7 +14,10 @@ import numpy as np
 
 from tests.strict_cupy import runtime
 from tests.strict_cupy.array import API, ndarray, read_key, unwrapped, wrapped
+from tests.strict_cupy.host_cuda import COMPILER, RawModule
 from tests.strict_cupy.ledger import LEDGER, Ledger
+from tests.strict_cupy.libraries import HostBLAS
+from tests.strict_cupy.recording import allocated, computed
 
 __all__ = ["installed"]
 
@@ -48,7 +52,8 @@ class Ufunc:
         if out is not None:
             options["out"] = unwrapped(out)
         options = {key: value for key, value in options.items() if value is not None}
-        result = self.numpys(*unwrapped(args), **options)
+        operands = unwrapped(args)
+        result = computed(lambda: self.numpys(*operands, **options), operands, options)
         return out if out is not None else wrapped(result)
 
     def at(self, a: ndarray, indices: Any, b: Any = None) -> None:
@@ -57,13 +62,16 @@ class Ufunc:
             raise NotImplementedError(f"`{self.name}.at` is not supported yet")
         if a.dtype not in (np.float32, np.float64, np.int32, np.uint32, np.uint64, np.complex64, np.complex128):
             raise TypeError(f"cupy.{self.name}.at does not support {a.dtype}: there is no atomic operation for it")
-        self.numpys.at(a._array, read_key(indices, a.shape), unwrapped(b))
+        b = unwrapped(b)
+        computed(lambda: self.numpys.at(a._array, read_key(indices, a.shape), b), a._array)
 
     def reduce(self, array: ndarray, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
         """Over an axis; CuPy has it for sums and products alone."""
         if self.name not in ("add", "multiply"):
             raise NotImplementedError(f"`{self.name}.reduce` is not supported yet")
-        return wrapped(self.numpys.reduce(array._array, axis, dtype, unwrapped(out), keepdims), (out,))
+        into = unwrapped(out)
+        total = computed(lambda: self.numpys.reduce(array._array, axis, dtype, into, keepdims), into)
+        return wrapped(total, (out,))
 
 
 def _function(name: str, parameters: list[str], numpys: Callable, where: str = "cupy") -> Callable:
@@ -79,7 +87,7 @@ def _function(name: str, parameters: list[str], numpys: Callable, where: str = "
         runtime.machine.require()
         if name in _WAITING or (where.endswith("linalg") and name in _CHECKED):
             LEDGER.synchronise(f"{where}.{name}()")
-        if name in _LIBRARY or where.endswith("linalg"):
+        if name in _LIBRARY or (where.endswith("linalg") and name != "norm"):  # vectors' norms are sums
             LEDGER.library("cuBLAS")
             if runtime.machine.missing_library:
                 raise ImportError(runtime.machine.missing_library)
@@ -88,7 +96,9 @@ def _function(name: str, parameters: list[str], numpys: Callable, where: str = "
         options = {_RENAMED.get(key, key): unwrapped(value) for key, value in options.items()}
         if name in _WRAPPING:
             options["mode"] = "wrap"
-        return wrapped(numpys(*args, **options), sources)
+        if name in ("empty", "empty_like"):  # memory is found once, not at each replay
+            return wrapped(allocated(numpys(*args, **options)))
+        return wrapped(computed(lambda: numpys(*args, **options), args, options), sources)
 
     function.__name__ = name
     return function
@@ -101,10 +111,12 @@ def _array(
     runtime.machine.require()
     if isinstance(obj, ndarray):
         copy = copy or obj.device.id != runtime.current_device()
-        array = np.array(obj._array, dtype=dtype, copy=copy or None, order=order, ndmin=ndmin)
-        return wrapped(array, (obj,))
+        held = obj._array
+        made = computed(lambda: np.array(held, dtype=dtype, copy=copy or None, order=order, ndmin=ndmin), held)
+        return wrapped(made, (obj,))
     if isinstance(obj, (list, tuple)) and any(isinstance(part, ndarray) for part in obj):
-        return wrapped(np.array(unwrapped(obj), dtype=dtype))
+        parts = unwrapped(obj)
+        return wrapped(computed(lambda: np.array(parts, dtype=dtype)))
     array = np.array(obj, dtype=dtype, order=order, ndmin=ndmin)
     if array.dtype.kind not in "biufc":
         raise ValueError(f"Unsupported dtype {array.dtype}")
@@ -130,12 +142,14 @@ def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
     for arg in (condition, x, y):
         if not isinstance(arg, (ndarray, np.generic, bool, int, float, complex)):
             raise TypeError(f"Unsupported type {type(arg)} in cupy.where")
-    return wrapped(np.where(*unwrapped((condition, x, y))))
+    arguments = unwrapped((condition, x, y))
+    return wrapped(computed(lambda: np.where(*arguments)))
 
 
 def _take_along_axis(a: ndarray, indices: ndarray, axis: int | None) -> ndarray:
     size = a.size if axis is None else a.shape[axis]
-    return wrapped(np.take_along_axis(unwrapped(a), unwrapped(indices) % max(size, 1), axis))
+    a, indices = unwrapped((a, indices))
+    return wrapped(computed(lambda: np.take_along_axis(a, indices % max(size, 1), axis)))
 
 
 def _repeat(a: Any, repeats: Any, axis: int | None = None) -> ndarray:
@@ -143,7 +157,8 @@ def _repeat(a: Any, repeats: Any, axis: int | None = None) -> ndarray:
 
 
 def _copy(a: ndarray, order: str = "K") -> ndarray:
-    return wrapped(np.array(unwrapped(a), order=order, copy=True))
+    a = unwrapped(a)
+    return wrapped(computed(lambda: np.array(a, order=order, copy=True)))
 
 
 def _as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
@@ -163,6 +178,7 @@ def _modules() -> dict[str, types.ModuleType]:
     """The modules `cupy` and `cupyx`, with what is below them, by name."""
     cupy = types.ModuleType("cupy")
     cupy.__path__ = []
+    cupy.__spec__ = importlib.machinery.ModuleSpec("cupy", None)
     cupy.__version__ = API["version"]
     for name in API["constants"]:
         if hasattr(np, name):
@@ -177,7 +193,7 @@ def _modules() -> dict[str, types.ModuleType]:
         "array": _array, "asarray": _asarray, "asanyarray": _asarray, "ascontiguousarray": _ascontiguousarray,
         "asnumpy": _asnumpy, "where": _where, "take_along_axis": _take_along_axis, "repeat": _repeat, "copy": _copy,
         "get_array_module": _array_module, "ndarray": ndarray, "cuda": runtime.cuda_module(),
-        "is_available": runtime.cuda_module().is_available,
+        "is_available": runtime.cuda_module().is_available, "RawModule": RawModule,
     }  # fmt: skip
     for name, value in own.items():
         setattr(cupy, name, value)
@@ -201,21 +217,32 @@ def _modules() -> dict[str, types.ModuleType]:
 def _erf(x: ndarray) -> ndarray:
     from math import erf
 
-    return wrapped(np.asarray(np.frompyfunc(erf, 1, 1)(unwrapped(x)), dtype=x.dtype))
+    held = unwrapped(x)
+    return wrapped(computed(lambda: np.asarray(np.frompyfunc(erf, 1, 1)(held), dtype=held.dtype)))
 
 
 @contextlib.contextmanager
 def installed() -> Iterator[Ledger]:
-    """Let `import cupy` give the stand-in within the block; yields the ledger, cleared."""
+    """Let `import cupy` give the stand-in within the block; yields the ledger, cleared.
+
+    Where there is no compiler to run the CUDA kernels with, the reference's take their place.
+    """
+    from mydl import kernels
+    from mydl.kernels.gpu import blas, convolution
+
     modules = _modules()
     runtime.machine.reset()
     LEDGER.clear()
     LEDGER.capturing = False
     before = {name: sys.modules.get(name) for name in modules}
     sys.modules.update(modules)
+    load_library, cudnn = blas.load_library, convolution.cudnn
+    blas.load_library, convolution.cudnn = (lambda cupy: HostBLAS()), (lambda: None)
     try:
-        yield LEDGER
+        with contextlib.nullcontext() if COMPILER else kernels.use("reference"):
+            yield LEDGER
     finally:
+        blas.load_library, convolution.cudnn = load_library, cudnn
         for name, module in before.items():
             if module is None:
                 del sys.modules[name]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import types
+from collections.abc import Iterator
 from typing import Any
 
+from tests.strict_cupy import recording
 from tests.strict_cupy.ledger import LEDGER
 
-__all__ = ["CUDARuntimeError", "Device", "Machine", "cuda_module", "current_device", "machine"]
+__all__ = ["CUDARuntimeError", "Device", "Machine", "Stream", "cuda_module", "current_device", "machine"]
 
 
 class CUDARuntimeError(RuntimeError):
@@ -18,6 +21,10 @@ class Pool:
     """A memory pool that says what a test has set."""
 
     used, total = 2**20, 3 * 2**20
+
+    def malloc(self, size: int) -> Any:
+        """What `using_allocator` is given; the stand-in's memory is NumPy's all the same."""
+        raise AssertionError("the stand-in's arrays are made by NumPy")
 
     def used_bytes(self) -> int:
         """Bytes in use."""
@@ -63,6 +70,74 @@ machine = Machine()
 def current_device() -> int:
     """The index of the device that new arrays go to."""
     return machine.current
+
+
+class Event:
+    """A place in a stream's work."""
+
+
+class Stream:
+    """A queue of work, done at once here; one that captures notes it down too."""
+
+    def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False) -> None:
+        machine.require()
+        self.non_blocking = non_blocking
+        self.ptr = 0 if null else id(self)
+
+    def __enter__(self) -> Stream:
+        _streams.append(self)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _streams.pop()
+
+    def record(self, event: Event | None = None) -> Event:
+        """A place after what was given to the stream so far."""
+        return event or Event()
+
+    def wait_event(self, event: Event) -> None:
+        """Do nothing more until that place is reached."""
+        if not isinstance(event, Event):
+            raise TypeError(f"wait_event: wanted an Event, got {event!r}")
+
+    def begin_capture(self, mode: int | None = None) -> None:
+        """Note the work down from now on."""
+        if self.ptr == 0:
+            raise RuntimeError("cannot capture on the default (legacy) stream")
+        if not self.non_blocking:  # another thread's work on the default stream would end the capture
+            raise CUDARuntimeError("cudaErrorStreamCaptureImplicit: the legacy stream would depend on a capturing one")
+        if get_current_stream() is not self or _allocators[-1] is None:
+            raise AssertionError(
+                "to be captured, work must be given to this stream, with memory from a pool of its own"
+            )
+        recording.start()
+
+    def end_capture(self) -> recording.Graph:
+        """What was noted down, as a graph."""
+        return recording.stop().finished()
+
+    def synchronize(self) -> None:
+        """Wait for all work."""
+        LEDGER.synchronise("synchronize()")
+
+
+_streams: list[Stream] = []
+_allocators: list[Any] = [None]
+
+
+def get_current_stream(device_id: int = -1) -> Stream:
+    """The stream that work is given to."""
+    return _streams[-1] if _streams else Stream(null=True)
+
+
+@contextlib.contextmanager
+def using_allocator(allocator: Any = None) -> Iterator[None]:
+    """New arrays are made by this function."""
+    _allocators.append(allocator)
+    try:
+        yield
+    finally:
+        _allocators.pop()
 
 
 class Device:
@@ -131,4 +206,7 @@ def cuda_module() -> types.ModuleType:
     cuda.runtime = runtime
     cuda.is_available = _is_available
     cuda.Device = Device
+    cuda.Stream, cuda.Event, cuda.MemoryPool = Stream, Event, Pool
+    cuda.get_current_stream, cuda.using_allocator = get_current_stream, using_allocator
+    cuda.get_cublas_handle = lambda: LEDGER.library("cuBLAS")
     return cuda

@@ -15,10 +15,12 @@ from mydl.kernels.cpu.loss import (
     softmax,
     softmax_backward,
 )
-from mydl.kernels.cpu.normalization import batch_norm, batch_norm_backward
+from mydl.kernels.cpu.normalization import batch_norm, batch_norm_backward, batch_norm_eval
 from mydl.kernels.cpu.optimizer import adam_step, sgd_step
 from mydl.kernels.cpu.pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
-from mydl.kernels.reference.random import philox_words
+from mydl.kernels.cpu.random import dropout_draws, philox_words
+from mydl.kernels.reference.linalg import matmul
+from mydl.kernels.reference.normalization import move_statistics
 
 __all__ = [
     "adam_step",
@@ -27,17 +29,21 @@ __all__ = [
     "avg_pool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "batch_norm_eval",
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
     "cross_entropy",
     "cross_entropy_backward",
     "dropout",
+    "dropout_draws",
     "erf",
     "log_softmax",
     "log_softmax_backward",
+    "matmul",
     "max_pool2d",
     "max_pool2d_backward",
+    "move_statistics",
     "philox_words",
     "relu",
     "relu_backward",

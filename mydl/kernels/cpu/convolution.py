@@ -53,7 +53,7 @@ def conv2d(x, w, b, stride, padding, dilation, groups):
     if not plan:
         return reference.conv2d(x, w, b, stride, padding, dilation, groups)
     y = np.empty((len(x), len(w), *plan.sizes[9:11]), np.float32)
-    _convolve(plan, x, w, np.ascontiguousarray(bias), 0 if b is None else 1, y)
+    _convolve(plan, x, w, bias, 0 if b is None else 1, y)
     return y
 
 
@@ -87,7 +87,7 @@ def conv2d_weight_grad(grad, x, weight_shape, stride, padding, dilation, groups)
     if not plan:
         return reference.conv2d_weight_grad(grad, x, weight_shape, stride, padding, dilation, groups)
     dw = np.empty(weight_shape, np.float32)
-    _correlate(plan, np.ascontiguousarray(grad), np.ascontiguousarray(x), groups, dw)
+    _correlate(plan, _plain(grad), _plain(x), groups, dw)
     if not np.isfinite(dw).all():
         return reference.conv2d_weight_grad(grad, x, weight_shape, stride, padding, dilation, groups)
     return dw
@@ -102,10 +102,15 @@ def _scratch(size: int) -> int:
 
     The memory is the calling thread's own and kept for its next call.
     """
-    memory = getattr(_local, "memory", None)
-    if memory is None or memory.size < size + 16:
-        memory = _local.memory = np.empty(size + 16, np.float32)
-    return (memory.ctypes.data + 63) // 64 * 64
+    if getattr(_local, "size", 0) < size:
+        _local.memory, _local.size = np.empty(size + 16, np.float32), size
+        _local.address = (_local.memory.ctypes.data + 63) // 64 * 64
+    return _local.address
+
+
+def _plain(x: np.ndarray) -> np.ndarray:
+    """The array, or a copy that is C-contiguous, aligned and writable: kernels are compiled for such ones alone."""
+    return x if x.flags.carray else x.copy()
 
 
 def _tasks(plan: Plan, pieces: int) -> int:
@@ -115,13 +120,14 @@ def _tasks(plan: Plan, pieces: int) -> int:
 
 def _convolve(plan: Plan, x, w, b, b_stride: int, y) -> None:
     """Fill y according to the plan."""
-    x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
+    arrays = y, _plain(x), _plain(w), _plain(b), b_stride
     tasks = _tasks(plan, plan.units)
     each = plan.scratch + len(plan.tables.passes) * CHANNELS * plan.sizes[-1] + 2 * LANES
-    launch(
-        _convolve_tasks, (tasks - 1) * PARALLEL_FROM, tasks, y.ctypes.data, x.ctypes.data, w.ctypes.data,
-        b.ctypes.data, b_stride, _scratch(tasks * each), each, plan.units, plan.sizes, tuple(plan.tables),
-    )  # fmt: skip
+    scratch, layout = _scratch(tasks * each), (plan.units, plan.sizes, tuple(plan.tables))
+    if tasks == 1:
+        _convolve_units(0, 1, *arrays, scratch, *layout)
+    else:
+        launch(_convolve_tasks, PARALLEL_FROM, tasks, *arrays, scratch, each, *layout)
 
 
 @compile_parallel()
@@ -140,8 +146,9 @@ def _address(table):
 
 
 @compile_serial()
-def _convolve_units(task, tasks, y, x, w, b, b_stride, planes, units, sizes, tables):
+def _convolve_units(task, tasks, y_array, x_array, w_array, b_array, b_stride, planes, units, sizes, tables):
     """A task's share of the units (group, block of images, band of rows): pack, convolve, store."""
+    y, x, w, b = _address(y_array), _address(x_array), _address(w_array), _address(b_array)
     phases, passes, x_offsets, w_offsets, x_positions, pack, store = tables
     in_lanes, n, groups, in_channels, out_channels = sizes[:5]
     w_group, w_channel, pitch, lines, _, plane, block, band, rows, cols, _, _, _, run_stride = sizes[13:]
@@ -273,14 +280,14 @@ def _correlate(plan: Plan, grad, x, groups: int, dw) -> None:
     each = plan.scratch + blocks * CHANNELS * plan.sizes[-1] + 2 * LANES
     scratch = _scratch(tasks * each + chunks * partial)
     launch(
-        _correlate_tasks, (tasks - 1) * PARALLEL_FROM, tasks, dw.ctypes.data, grad.ctypes.data, x.ctypes.data,
-        scratch, each, scratch + 4 * tasks * each, partial, chunks, dw[0].size, plan.sizes,
-        tuple(plan.tables),
+        _correlate_tasks, (tasks - 1) * PARALLEL_FROM, tasks, dw, grad, x, scratch, each, partial, chunks,
+        plan.sizes, tuple(plan.tables),
     )  # fmt: skip
 
 
 @compile_parallel()
-def _correlate_tasks(tasks, dw, grad, x, scratch, each, partials, partial, chunks, taps, sizes, tables):
+def _correlate_tasks(tasks, dw, grad, x, scratch, each, partial, chunks, sizes, tables):
+    partials = scratch + 4 * tasks * each
     for task in prange(tasks):
         _correlate_chunks(
             np.int64(task), tasks, chunks, grad, x, scratch + 4 * np.int64(task) * each, partials, partial,
@@ -288,17 +295,18 @@ def _correlate_tasks(tasks, dw, grad, x, scratch, each, partials, partial, chunk
         )  # fmt: skip
     padded_taps = len(tables[2])
     groups, out_channels = sizes[2], sizes[4]
-    blocks = -(-out_channels // CHANNELS)
+    blocks, taps = -(-out_channels // CHANNELS), dw.size // (groups * out_channels)
     for i in prange(groups * out_channels):
         channel = np.int64(i)
         group, o = channel // out_channels, channel % out_channels
         first = (group * blocks + o // CHANNELS) * padded_taps * CHANNELS + o % CHANNELS
-        sum_chunks(dw + 4 * channel * taps, taps, partials + 4 * first, CHANNELS, partial, chunks)
+        sum_chunks(_address(dw) + 4 * channel * taps, taps, partials + 4 * first, CHANNELS, partial, chunks)
 
 
 @compile_serial()
-def _correlate_chunks(task, tasks, chunks, grad, x, planes, partials, partial, sizes, tables):
+def _correlate_chunks(task, tasks, chunks, grad_array, x_array, planes, partials, partial, sizes, tables):
     """A task's chunks: fixed shares of the units (block of images, band of rows) with sums of their own."""
+    grad, x = _address(grad_array), _address(x_array)
     phases, _, x_offsets, _, x_positions, pack, store = tables
     in_lanes, n, groups, in_channels, out_channels = sizes[:5]
     pitch, lines, _, plane, block, band, rows, cols, _, _, _, run_stride = sizes[15:]

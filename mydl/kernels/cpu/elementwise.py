@@ -12,6 +12,10 @@ from mydl.kernels.cpu.parallel import PARALLEL_FROM, compile_parallel, launch
 
 __all__ = ["add", "dropout", "erf", "relu", "relu_backward"]
 
+# So many elements count as one unit of work. Two threads save some µs on fewer than a quarter of a million of them,
+# and where the kernel stands between two matrix products they lose more to the threads of BLAS, which wait for work.
+EACH = 16
+
 
 def _served(*arrays: np.ndarray) -> bool:
     """Whether the kernels here take the arrays; NumPy is as fast on small ones."""
@@ -26,7 +30,7 @@ def relu(x: np.ndarray) -> np.ndarray:
     if not _served(x):
         return reference.relu(x)
     y = np.empty_like(x)
-    launch(_relu, x.size, x.reshape(-1), y.reshape(-1))
+    launch(_relu, x.size // EACH, x.reshape(-1), y.reshape(-1))
     return y
 
 
@@ -41,7 +45,7 @@ def relu_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
     if not _served(grad, y):
         return reference.relu_backward(grad, y)
     dx = np.empty_like(grad)
-    launch(_relu_backward, y.size, grad.reshape(-1), y.reshape(-1), dx.reshape(-1))
+    launch(_relu_backward, y.size // EACH, grad.reshape(-1), y.reshape(-1), dx.reshape(-1))
     return dx
 
 
@@ -56,7 +60,7 @@ def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if not _served(a, b):
         return reference.add(a, b)
     y = np.empty_like(a)
-    launch(_add, a.size, a.reshape(-1), b.reshape(-1), y.reshape(-1))
+    launch(_add, a.size // EACH, a.reshape(-1), b.reshape(-1), y.reshape(-1))
     return y
 
 
@@ -71,7 +75,10 @@ def erf(x: np.ndarray) -> np.ndarray:
     if x.dtype not in (np.float32, np.float64) or not x.flags.c_contiguous:
         return reference.erf(x)
     y = np.empty_like(x)
-    launch(_erf, 8 * x.size, x.reshape(-1), y.reshape(-1))  # an element takes as long as some eight additions
+    if x.dtype == np.float32:
+        launch(_erf_single, x.size, x.reshape(-1), y.reshape(-1))
+    else:
+        launch(_erf, 8 * x.size, x.reshape(-1), y.reshape(-1))  # an element takes as long as some eight additions
     return y
 
 
@@ -81,12 +88,31 @@ def _erf(x, y):
         y[i] = math.erf(x[i])
 
 
+# x P(x²) / Q(x²), fitted by least squares to erf on [-4, 4], beyond which single precision has ±1: within 3e-8 of erf,
+# and it vectorises, which math.erf does not.
+_P = (1.12837913945, 0.193540281056, 0.0531010838904, 0.00388313002851, 0.00028455968928, 1.98680157378e-06)
+_Q = (1.0, 0.504853165304, 0.115347996587, 0.0152068248352, 0.00118551657247, 3.74200472012e-05)
+
+
+@compile_parallel()
+def _erf_single(x, y):
+    for i in prange(x.size):
+        a = np.float64(x[i])
+        a = 4.0 if a > 4.0 else a
+        a = -4.0 if a < -4.0 else a
+        z = a * a
+        p, q = _P[5], _Q[5]
+        for k in range(5):
+            p, q = p * z + _P[4 - k], q * z + _Q[4 - k]
+        y[i] = a * p / q
+
+
 def dropout(x: np.ndarray, keep_bits: np.ndarray, threshold: int, scale: float) -> np.ndarray:
     """x · scale where `keep_bits` >= threshold, 0 elsewhere; see `reference.dropout`."""
     if not (_served(x) and keep_bits.dtype == np.uint16 and keep_bits.flags.c_contiguous):
         return reference.dropout(x, keep_bits, threshold, scale)
     y = np.empty_like(x)
-    launch(_dropout, x.size, x.reshape(-1), keep_bits.reshape(-1), threshold, float(scale), y.reshape(-1))
+    launch(_dropout, x.size // EACH, x.reshape(-1), keep_bits.reshape(-1), threshold, float(scale), y.reshape(-1))
     return y
 
 

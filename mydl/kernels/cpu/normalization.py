@@ -12,7 +12,7 @@ from numba import prange
 from mydl.kernels import reference
 from mydl.kernels.cpu.parallel import compile_parallel, launch
 
-__all__ = ["batch_norm", "batch_norm_backward"]
+__all__ = ["batch_norm", "batch_norm_backward", "batch_norm_eval"]
 
 # Elements of a plane whose sum is kept in single precision: 16 KB, which a second look finds in the cache.
 CHUNK = 4096
@@ -231,3 +231,38 @@ def _input_grad_columns(grad, x, mean, scale, by_x, constant, dx):
     for i in prange(x.shape[0]):
         for c in range(x.shape[1]):
             dx[i, c] = grad[i, c] * scale[c] + (x[i, c] - mean[c]) * by_x[c] + constant[c]
+
+
+def batch_norm_eval(
+    x: np.ndarray,
+    weight: np.ndarray | None,
+    bias: np.ndarray | None,
+    mean: np.ndarray,
+    var: np.ndarray,
+    eps: float,
+) -> np.ndarray:
+    """The result by given statistics; see `reference.batch_norm_eval`."""
+    if x.dtype != np.float32 or x.size == 0 or x.ndim == 2:
+        return reference.batch_norm_eval(x, weight, bias, mean, var, eps)
+    x = np.ascontiguousarray(x)
+    y = np.empty_like(x)
+    planes = len(x) * x.shape[1], -1
+    launch(_scale_and_shift, x.size, x.reshape(planes), weight, bias, mean, var, float(eps), y.reshape(planes))
+    return y
+
+
+@compile_parallel()
+def _scale_and_shift(x, weight, bias, mean, var, eps, y):
+    channels = mean.size
+    scale, shift = np.empty((2, channels), np.float32)
+    for c in range(channels):
+        scale[c] = 1 / np.sqrt(np.float64(var[c]) + eps)
+        if weight is not None:  # known when compiled
+            scale[c] *= weight[c]
+        shift[c] = -mean[c] * scale[c]
+        if bias is not None:
+            shift[c] += bias[c]
+    for i in prange(x.shape[0]):
+        a, b = scale[i % channels], shift[i % channels]
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j] * a + b

@@ -33,6 +33,7 @@ __all__ = ["Plan", "forward_plan", "input_grad_plan"]
 Pair = tuple[int, int]
 
 _RUN = 1024  # pixels of a piece of work: CHANNELS rows of results then fit the first-level cache
+_PIECES = 4  # of work at least, where there are rows enough, for as many threads
 _PLANES = 512 * 1024  # bytes of planes that a thread works on at a time, to stay in the second-level cache
 
 
@@ -119,6 +120,8 @@ def forward_plan(x_shape, w_shape, stride: Pair, padding: Pair, dilation: Pair, 
 def input_grad_plan(x_shape, w_shape, y_size: Pair, stride, padding, dilation, groups: int) -> Plan | None:
     """For dx, of shape `x_shape`, from the gradient by y, whose planes have `y_size`; None as above."""
     (n, c, *size), (o, _, *kernel) = x_shape, w_shape
+    if 16 * math.prod(y_size) * math.prod(stride) <= math.prod(size):
+        return None  # dx is far larger than the gradient by y, and most factors would be zeros around that one
     along = _taps_along(kernel, padding, dilation)
     taps: dict[Pair, list] = {(a, b): [] for a in range(stride[0]) for b in range(stride[1])}
     for k, (shift_v, phase_v) in enumerate(divmod(t, stride[0]) for t in along[0]):
@@ -153,7 +156,7 @@ def _images_in_lanes(problem: _Problem) -> Plan:
     blocks = -(-problem.images // LANES)
     lines_wanted = _PLANES // (4 * LANES * pitch * problem.in_channels)
     band_wanted = max(1, (lines_wanted - (high_v - low_v + 1)) // step_v + 1)
-    bands = max(-(-rows // band_wanted), min(rows, -(-4 // (blocks * problem.groups))))
+    bands = max(-(-rows // band_wanted), min(rows, -(-_PIECES // (blocks * problem.groups))))
     band = -(-rows // bands)
     lines = (band - 1) * step_v + high_v - low_v + 1
     plane = _skewed((before + lines * pitch) * LANES)
@@ -200,7 +203,8 @@ def _pixels_in_lanes(problem: _Problem) -> Plan:
     block = 1
     if lines * pitch <= 2 * rows * cols:  # several images in one piece, but leave work for several threads
         block = max(1, min(run_wanted // (lines * pitch), problem.images // 8))
-    band = rows if block > 1 else max(1, min(rows, run_wanted // pitch))
+    bands = min(-(-_PIECES // (problem.images * problem.groups)), -(-rows * pitch // TILE))
+    band = rows if block > 1 else max(1, min(-(-rows // bands), run_wanted // pitch))
     run = ((block - 1) * lines + band - 1) * pitch + cols
     vectors = -(-run // TILE) * VECTORS
     origin = before_v * pitch + before_h

@@ -76,7 +76,8 @@ def conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups):
     """
     o, _, kh, kw = w.shape
     inner = tuple(dilation[a] * (w.shape[2 + a] - 1) - padding[a] for a in range(2))
-    if stride == (1, 1) and min(inner) >= 0:  # a convolution itself, with the weights turned round
+    large = 4 * math.prod(grad.shape[2:]) >= math.prod(input_shape[2:])  # else most factors would be zeros of padding
+    if stride == (1, 1) and min(inner) >= 0 and large:  # a convolution itself, with the weights turned round
         turned = w.reshape(groups, o // groups, -1, kh, kw)[..., ::-1, ::-1].swapaxes(1, 2)
         return conv2d(grad, turned.reshape(-1, o // groups, kh, kw), None, stride, inner, dilation, groups)
     xp = array_module(grad)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mydl.backend import array_module
 
-__all__ = ["batch_norm", "batch_norm_backward"]
+__all__ = ["batch_norm", "batch_norm_backward", "batch_norm_eval", "move_statistics"]
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 
@@ -98,3 +98,40 @@ def batch_norm_backward(
         dweight.astype(param_dtype, copy=False),
         dbias.astype(param_dtype, copy=False),
     )
+
+
+def batch_norm_eval(x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float) -> Array:
+    """y = (x - mean) / sqrt(var + eps) · weight + bias with given statistics (C,), as one scale and shift a channel.
+
+    >>> import numpy as np
+    >>> batch_norm_eval(np.array([[1.0], [3.0]]), None, None, np.ones(1), np.full(1, 4.0), 0.0)
+    array([[0.],
+           [1.]])
+    """
+    _, shape, _ = _layout(x)
+    with np.errstate(all="ignore"):  # NaN and inf go through
+        scale = 1 / array_module(x).sqrt(var + eps)
+        if weight is not None:
+            scale = scale * weight
+        shift = -mean * scale if bias is None else bias - mean * scale
+        y = x * scale.reshape(shape).astype(x.dtype, copy=False)
+        y += shift.reshape(shape).astype(x.dtype, copy=False)
+    return y
+
+
+def move_statistics(
+    running_mean: Array, running_var: Array, mean: Array, var: Array, momentum: float, correction: float
+) -> None:
+    """Move running statistics towards a batch's, in place: running = (1 - momentum) · running + momentum · batch.
+
+    The batch's variance is multiplied by `correction` first, n / (n - 1) for its unbiased estimate.
+
+    >>> import numpy as np
+    >>> mean, var = np.zeros(1), np.ones(1)
+    >>> move_statistics(mean, var, np.ones(1), np.ones(1), 0.25, 2.0)
+    >>> mean, var
+    (array([0.25]), array([1.25]))
+    """
+    for running, batch in ((running_mean, mean), (running_var, var * correction)):
+        running *= 1 - momentum
+        running += (batch * momentum).astype(running.dtype, copy=False)

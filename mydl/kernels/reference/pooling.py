@@ -106,16 +106,26 @@ def max_pool2d(
     height, width = x.shape[2:]
     out = pooled_shape(x.shape, kernel, stride, padding, dilation, ceil_mode)
     padded = _surround(x, _padded_size(x.shape, out, kernel, stride, padding, dilation), padding, -np.inf)
-    top = xp.arange(out[0])[:, None] * stride[0] - padding[0]
-    left = xp.arange(out[1]) * stride[1] - padding[1]
+    # The first tap of each window that lies in the plane, in both directions.
+    top, left = (np.arange(out[a]) * stride[a] - padding[a] for a in range(2))
+    down, right = (-(np.minimum(corner, 0) // d) for corner, d in ((top, dilation[0]), (left, dilation[1])))
+    rows = (down < kernel[0]) & (top + down * dilation[0] < height)
+    columns = (right < kernel[1]) & (left + right * dilation[1] < width)
+    # Which tap is the best so far, numbered from 0 in as few bytes as will do: a later one has a higher number.
     best = xp.full((*x.shape[:2], *out), -np.inf, dtype=x.dtype)
-    indices = xp.full(best.shape, -1, dtype=np.int64)
-    for (down, right), tap in _taps(padded, out, kernel, stride, dilation):
-        row, column = top + down, left + right
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        better = inside & ((tap > best) | (tap != tap) | (indices < 0))
-        best = xp.where(better, tap, best)
-        indices = xp.where(better, row * width + column, indices)
+    chosen = xp.empty(best.shape, np.min_scalar_type(kernel[0] * kernel[1]))
+    chosen[...] = xp.asarray(np.where(rows, down, 0)[:, None] * kernel[1] + np.where(columns, right, 0))
+    offsets = []
+    for (below, beside), tap in _taps(padded, out, kernel, stride, dilation):
+        tap = xp.ascontiguousarray(tap)
+        better = (tap > best) | (tap != tap)
+        xp.maximum(chosen, better * chosen.dtype.type(len(offsets)), out=chosen)
+        xp.maximum(best, tap, out=best)
+        offsets.append(below * width + beside)
+    indices = xp.asarray(offsets)[chosen]
+    indices += xp.asarray(top[:, None] * width + left)
+    if not (rows.all() and columns.all()):
+        indices[:, :, xp.asarray(~(rows[:, None] & columns))] = -1
     return best, indices
 
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from mydl.backend import array_module
 
-__all__ = ["philox_rounds", "philox_words"]
+__all__ = ["dropout_draws", "philox_rounds", "philox_words"]
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 
-_MULTIPLIERS = 0xD2E7470EE14C6C93, 0xCA5A826395121157
-_KEY_STEPS = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
+MULTIPLIERS = 0xD2E7470EE14C6C93, 0xCA5A826395121157
+KEY_STEPS = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
 _WORD = 2**64 - 1
 _HALF = 2**32 - 1
 
@@ -33,6 +33,16 @@ def philox_words(like: Array, source: np.random.Philox, count: int) -> Array:
     return philox_rounds(array_module(like), state["key"], state["counter"], count)
 
 
+def dropout_draws(like: Array, source: np.random.Philox, count: int) -> Any:
+    """What `dropout` takes for `count` elements: so many uint16 numbers, four to each word of a fresh generator.
+
+    >>> import numpy as np
+    >>> dropout_draws(np.zeros(1), np.random.Philox(key=7), 5).dtype
+    dtype('uint16')
+    """
+    return philox_words(like, source, -(-count // 4)).view(np.uint16)[:count]
+
+
 def philox_rounds(xp: Any, key: Any, counter: Any, count: int) -> Array:
     """The words that follow a counter, in array operations: one element for each block of four.
 
@@ -47,9 +57,9 @@ def philox_rounds(xp: Any, key: Any, counter: Any, count: int) -> Array:
     x0 = xp.arange(first + 1, first + 1 + blocks, dtype=np.uint64)
     x1, x2, x3 = (xp.full(blocks, c, dtype=np.uint64) for c in rest)
     for _ in range(10):
-        (high0, low0), (high1, low1) = _product(x0, _MULTIPLIERS[0]), _product(x2, _MULTIPLIERS[1])
+        (high0, low0), (high1, low1) = _product(x0, MULTIPLIERS[0]), _product(x2, MULTIPLIERS[1])
         x0, x1, x2, x3 = high1 ^ x1 ^ np.uint64(keys[0]), low1, high0 ^ x3 ^ np.uint64(keys[1]), low0
-        keys = [(k + step) & _WORD for k, step in zip(keys, _KEY_STEPS)]
+        keys = [(k + step) & _WORD for k, step in zip(keys, KEY_STEPS)]
     return xp.stack((x0, x1, x2, x3), axis=1).reshape(-1)[:count]
 
 

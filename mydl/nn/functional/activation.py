@@ -10,7 +10,7 @@ from mydl.errors import DtypeError, ShapeError
 from mydl.functions import softmax as softmaxes
 from mydl.functions.arguments import Tensor, axis_of, require_tensor
 from mydl.functions.random import rand_like
-from mydl.nn.functional.arguments import floating
+from mydl.nn.functional.arguments import floating, in_place
 from mydl.ops import activation as ops
 from mydl.ops.elementwise import Abs, Clamp, ReLU, Sigmoid, Softplus, Tanh, Where
 from mydl.ops.shape import Reshape, Split
@@ -52,10 +52,6 @@ def step(input: Tensor) -> Tensor:
     return ops.Step.apply(floating(input, "step"))
 
 
-def _in(input: Any, result: Any, inplace: bool) -> Any:
-    return input._become(result) if inplace else result
-
-
 def _source(input: Any, inplace: bool) -> Any:
     """What an op that may overwrite `input` computes from."""
     return input._snapshot() if inplace else input
@@ -69,7 +65,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     tensor([-0.5000,  2.0000])
     """
     input = floating(input, "leaky_relu")
-    return _in(input, ops.LeakyReLU.apply(_source(input, inplace), slope=negative_slope), inplace)
+    return in_place(input, ops.LeakyReLU.apply(_source(input, inplace), slope=negative_slope), inplace)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -82,9 +78,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     input = floating(input, "prelu")
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.ndim > 1 or weight.numel() not in (1, channels):
-        raise ShapeError(
-            f"prelu: wanted one weight or {channels} for an input {describe(input)}, got {describe(weight)}"
-        )
+        raise ShapeError(f"prelu: wanted one weight or {channels} for input {describe(input)}, got {describe(weight)}")
     if weight.dtype != input.dtype:
         raise DtypeError(f"prelu: wanted input and weight of one dtype, got {input.dtype} and {weight.dtype}")
     column = (-1, *(1,) * (input.ndim - 2)) if input.ndim > 1 else (1,) * input.ndim
@@ -99,7 +93,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     tensor([-0.6321,  2.0000])
     """
     input = floating(input, "elu")
-    return _in(input, ops.ELU.apply(_source(input, inplace), alpha=alpha), inplace)
+    return in_place(input, ops.ELU.apply(_source(input, inplace), alpha=alpha), inplace)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -112,7 +106,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     if alpha == 0:
         raise ValueError("celu: alpha must not be 0")
     input = floating(input, "celu")
-    return _in(input, ops.ELU.apply(_source(input, inplace) / alpha, alpha=1.0) * alpha, inplace)
+    return in_place(input, ops.ELU.apply(_source(input, inplace) / alpha, alpha=1.0) * alpha, inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -124,7 +118,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """
     input = floating(input, "selu")
     alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-    return _in(input, ops.ELU.apply(_source(input, inplace), alpha=alpha, scale=scale), inplace)
+    return in_place(input, ops.ELU.apply(_source(input, inplace), alpha=alpha, scale=scale), inplace)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -149,7 +143,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     tensor([0.7311])
     """
     input = floating(input, "silu")
-    return _in(input, ops.SiLU.apply(_source(input, inplace)), inplace)
+    return in_place(input, ops.SiLU.apply(_source(input, inplace)), inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -161,7 +155,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """
     input = floating(input, "mish")
     x = _source(input, inplace)
-    return _in(input, x * Tanh.apply(Softplus.apply(x, beta=1.0, threshold=20.0)), inplace)
+    return in_place(input, x * Tanh.apply(Softplus.apply(x, beta=1.0, threshold=20.0)), inplace)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -194,7 +188,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} is above max_val {max_val}")
     input = floating(input, "hardtanh")
-    return _in(input, ops.HardTanh.apply(_source(input, inplace), low=min_val, high=max_val), inplace)
+    return in_place(input, ops.HardTanh.apply(_source(input, inplace), low=min_val, high=max_val), inplace)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -205,7 +199,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     tensor([0., 6.])
     """
     input = floating(input, "relu6")
-    return _in(input, ops.HardTanh.apply(_source(input, inplace), low=0.0, high=6.0), inplace)
+    return in_place(input, ops.HardTanh.apply(_source(input, inplace), low=0.0, high=6.0), inplace)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
@@ -216,7 +210,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     tensor([0.5000])
     """
     input = floating(input, "hardsigmoid")
-    return _in(input, ops.HardTanh.apply(_source(input, inplace) + 3, low=0.0, high=6.0) / 6, inplace)
+    return in_place(input, ops.HardTanh.apply(_source(input, inplace) + 3, low=0.0, high=6.0) / 6, inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -227,7 +221,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     tensor([3.])
     """
     input = floating(input, "hardswish")
-    return _in(input, ops.Hardswish.apply(_source(input, inplace)), inplace)
+    return in_place(input, ops.Hardswish.apply(_source(input, inplace)), inplace)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
@@ -239,7 +233,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     """
     input = require_tensor(input, "threshold")
     x = _source(input, inplace)
-    return _in(input, Where.apply(x.array <= threshold, x.xp.asarray(value, x.dtype), x), inplace)
+    return in_place(input, Where.apply(x.array <= threshold, x.xp.asarray(value, x.dtype), x), inplace)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:

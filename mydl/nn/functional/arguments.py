@@ -12,8 +12,9 @@ from mydl.autograd.op import describe, tensor_of
 from mydl.backend import is_array
 from mydl.errors import DtypeError
 from mydl.ops.reduction import Mean, Sum
+from mydl.ops.shape import Reshape
 
-__all__ = ["Sizes", "floating", "pair", "reduced", "reduction_of", "sizes_of"]
+__all__ = ["Sizes", "as_image", "as_line", "floating", "in_place", "pair", "reduced", "reduction_of", "sizes_of"]
 
 
 # One int for all spatial dimensions, or one for each.
@@ -91,3 +92,18 @@ def reduced(loss: Any, reduction: str) -> Any:
     if reduction == "mean":
         return Mean.apply(loss)
     return Sum.apply(loss) if reduction == "sum" else loss
+
+
+def as_image(line: Any) -> Any:
+    """(…, L) as (…, 1, L), an image of one row."""
+    return Reshape.apply(line, shape=(*line.shape[:-1], 1, line.shape[-1]))
+
+
+def as_line(image: Any) -> Any:
+    """(…, 1, L) as (…, L)."""
+    return Reshape.apply(image, shape=(*image.shape[:-2], image.shape[-1]))
+
+
+def in_place(input: Any, result: Any, inplace: bool) -> Any:
+    """The result, with `inplace` as what `input` is from now on."""
+    return input._become(result) if inplace else result

@@ -17,7 +17,7 @@ from mydl.ops.linalg import MatMul
 from mydl.ops.loss import Softmax
 from mydl.ops.shape import Permute
 
-__all__ = ["attention_weights", "scaled_dot_product_attention"]
+__all__ = ["scaled_dot_product_attention"]
 
 
 def scaled_dot_product_attention(

@@ -46,8 +46,12 @@ def _class_indices(input: Any, target: Any, ignore_index: int, name: str) -> tup
     if not isinstance(ignore_index, int):
         raise TypeError(f"{name}: wanted an int as ignore_index, got {ignore_index!r}")
     if target.shape != wanted:
+        meant = "; take .squeeze(1)" if target.shape == (*wanted, 1) and wanted else ""
+        if target.shape == shape and len(shape) > 1:
+            meant = "; take .argmax(1) of one-hot classes"
         raise ShapeError(
             f"{name}: wanted class indices of shape {wanted} for an input of shape {shape}, got {describe(target)}"
+            + meant
         )
     if target.dtype not in (np.int64, np.uint8):
         raise DtypeError(f"{name}: wanted class indices in int64, got {describe(target)}; cast them with .long()")
@@ -138,7 +142,7 @@ def cross_entropy(
     if target.dtype.kind == "f":
         raise ShapeError(
             f"{name}: wanted class indices in int64, or probabilities of the input's shape {input.shape}, "
-            f"got {describe(target)}"
+            f"got {describe(target)}{'; cast them with .long()' if target.ndim < input.ndim else ''}"
         )
     labels, ignored = _class_indices(input, target, ignore_index, name)
     loss = CrossEntropy.apply(

@@ -7,12 +7,12 @@ from typing import Any
 from mydl.autograd.op import describe
 from mydl.errors import DtypeError, ShapeError
 from mydl.functions.arguments import Tensor
-from mydl.nn.functional.arguments import Sizes, floating, pair, sizes_of
+from mydl.nn.functional.arguments import Sizes, as_image, as_line, floating, pair, sizes_of
 from mydl.nn.functional.padding import pad
 from mydl.ops.convolution import Conv2D, Conv2DInputGrad
 from mydl.ops.shape import Reshape
 
-__all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "same_padding"]
+__all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 
 
 def same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -23,6 +23,13 @@ def same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> list[tup
     """
     totals = [d * (k - 1) for k, d in zip(kernel, dilation)]
     return [(total // 2, total - total // 2) for total in totals]
+
+
+def _meant(shape: tuple[int, ...], channels: int, spatial: int) -> str:
+    """What was probably meant with an input whose channels do not fit."""
+    if len(shape) == spatial + 2 and shape[-1] == channels:
+        return f"; channels come second: .permute(0, {spatial + 1}, {', '.join(map(str, range(1, spatial + 1)))})"
+    return "; add the channel with .unsqueeze(1)" if len(shape) == spatial + 1 and channels == 1 else ""
 
 
 def _check(x: Any, weight: Any, bias: Any, spatial: int, groups: int, name: str, transposed: bool) -> None:
@@ -41,6 +48,7 @@ def _check(x: Any, weight: Any, bias: Any, spatial: int, groups: int, name: str,
         raise ShapeError(
             f"{name}: a weight of shape {weight.shape} with groups={groups} wants an input of {in_channels} channels "
             f"and a first size that groups divide, got an input of shape {x.shape}"
+            + _meant(x.shape, in_channels, spatial)
         )
     if transposed and 0 in x.shape[-spatial:]:
         raise ShapeError(f"{name}: wanted an input that is empty in its batch or channels at most, got {describe(x)}")
@@ -127,18 +135,8 @@ def conv1d(
     if isinstance(padding, str):
         input, padding = _padded(input, weight.shape[2:], (stride,), padding, (dilation,), "conv1d")
     (padding,) = sizes_of(padding, 1, "conv1d", "padding")
-    y = conv2d(_as_image(input), _as_image(weight), bias, (1, stride), (0, padding), (1, dilation), groups)
-    return _as_line(y)
-
-
-def _as_image(x: Any) -> Any:
-    """(…, L) as (…, 1, L)."""
-    return Reshape.apply(x, shape=(*x.shape[:-1], 1, x.shape[-1]))
-
-
-def _as_line(x: Any) -> Any:
-    """(…, 1, L) as (…, L)."""
-    return Reshape.apply(x, shape=(*x.shape[:-2], x.shape[-1]))
+    y = conv2d(as_image(input), as_image(weight), bias, (1, stride), (0, padding), (1, dilation), groups)
+    return as_line(y)
 
 
 def conv_transpose2d(
@@ -214,6 +212,6 @@ def conv_transpose1d(
     if more >= stride and more >= dilation:
         raise ValueError(f"{name}: wanted output_padding below stride or dilation, got {more}, {stride} and {dilation}")
     y = conv_transpose2d(
-        _as_image(input), _as_image(weight), bias, (1, stride), (0, padding), (0, more), groups, (1, dilation)
+        as_image(input), as_image(weight), bias, (1, stride), (0, padding), (0, more), groups, (1, dilation)
     )
-    return _as_line(y)
+    return as_line(y)

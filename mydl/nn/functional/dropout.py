@@ -12,7 +12,7 @@ from mydl.autograd.op import describe
 from mydl.backend import default_generator
 from mydl.errors import ShapeError
 from mydl.functions.arguments import Tensor
-from mydl.nn.functional.arguments import floating
+from mydl.nn.functional.arguments import floating, in_place
 from mydl.ops.arithmetic import Mul
 from mydl.ops.elementwise import Where
 from mydl.ops.random import Dropout
@@ -40,10 +40,6 @@ def _check(p: float, name: str) -> None:
         raise ValueError(f"{name}: wanted a probability between 0 and 1, got {p!r}")
 
 
-def _result(input: Any, y: Any, inplace: bool) -> Any:
-    return input._become(y) if inplace else y
-
-
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Each element 0 with probability p, otherwise input / (1 - p); the input itself where `training` is False.
 
@@ -58,7 +54,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if not training or p == 0:
         return input
     input = floating(input, "dropout")
-    return _result(input, _dropped(input, p) if p < 1 else Mul.apply(input, 0.0), inplace)
+    return in_place(input, _dropped(input, p) if p < 1 else Mul.apply(input, 0.0), inplace)
 
 
 def _drop_channels(input: Any, p: float, training: bool, inplace: bool, spatial: int, name: str) -> Any:
@@ -69,11 +65,11 @@ def _drop_channels(input: Any, p: float, training: bool, inplace: bool, spatial:
     if not training or p == 0:
         return input
     if p == 1:
-        return _result(input, Mul.apply(input, 0.0), inplace)
+        return in_place(input, Mul.apply(input, 0.0), inplace)
     shape = (*input.shape[:-spatial], *(1,) * spatial)
     kept = _draws(input, math.prod(shape)).reshape(shape) >= round(p * 65536)
     mask = (kept / (1 - p)).astype(input.dtype)
-    return _result(input, Mul.apply(input, mask), inplace)
+    return in_place(input, Mul.apply(input, mask), inplace)
 
 
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -120,9 +116,9 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
         return input
     input = floating(input, "alpha_dropout")
     if p == 1:
-        return _result(input, Mul.apply(input, 0.0), inplace)
+        return in_place(input, Mul.apply(input, 0.0), inplace)
     lowest = -1.0507009873554805 * 1.6732632423543772
     scale = 1 / math.sqrt((1 - p) * (1 + p * lowest**2))
     kept = _draws(input, input.array.size).reshape(input.shape) >= round(p * 65536)
     dropped = Where.apply(kept, input, input.new_full((), lowest))
-    return _result(input, dropped * scale - scale * p * lowest, inplace)
+    return in_place(input, dropped * scale - scale * p * lowest, inplace)

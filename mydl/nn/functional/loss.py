@@ -164,6 +164,11 @@ def kl_div(
     by_batch = reduction == "batchmean" and size_average is None and reduce is None
     reduction = "sum" if by_batch else reduction_of(size_average, reduce, reduction, "kl_div")
     input, target = floating(input, "kl_div"), floating(target, "kl_div")
+    try:
+        np.broadcast_shapes(input.shape, target.shape)
+    except ValueError:
+        got = f"{describe(input)} and {describe(target)}"
+        raise ShapeError(f"kl_div: wanted an input and a target of one shape, got {got}") from None
     if log_target:
         loss = Exp.apply(target) * (target - input)
     else:
@@ -272,12 +277,7 @@ def poisson_nll_loss(
 
 
 def gaussian_nll_loss(
-    input: Tensor,
-    target: Tensor,
-    var: Tensor | float,
-    full: bool = False,
-    eps: float = 1e-6,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
     """(ln max(var, eps) + (x - t)² / max(var, eps)) / 2, and ln(2 pi) / 2 more with `full`.
 

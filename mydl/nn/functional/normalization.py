@@ -22,9 +22,7 @@ def _check_channels(input: Any, values: tuple, name: str) -> None:
     channels = input.shape[1]
     for what, value in zip(("running_mean", "running_var", "weight", "bias"), values):
         if value is not None and value.shape != (channels,):
-            raise ShapeError(
-                f"{name}: wanted {what} of shape ({channels},) for an input {describe(input)}, got {value.shape}"
-            )
+            raise ShapeError(f"{name}: wanted {what} ({channels},) for an input {describe(input)}, got {value.shape}")
         # PyTorch takes single precision beside half precision
         if value is not None and value.dtype != input.dtype and (input.dtype, value.dtype) != ("float16", "float32"):
             raise TypeError(f"{name}: wanted {what} of the input's dtype {input.dtype}, got {value.dtype}")
@@ -216,9 +214,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     """
     input = floating(input, "local_response_norm")
     if input.ndim < 3 or size < 1:
-        raise ShapeError(
-            f"local_response_norm: wanted (N, C, L, …) and size of at least 1, got {describe(input)}, {size}"
-        )
+        raise ShapeError(f"local_response_norm: wanted (N, C, L, …) and a size above 0, got {describe(input)}, {size}")
     n, channels = input.shape[:2]
     squares = Reshape.apply(input * input, shape=(n, 1, channels, -1))
     padded = Pad.apply(squares, widths=((0, 0), (0, 0), (size // 2, (size - 1) // 2), (0, 0)))

@@ -67,9 +67,7 @@ def _border(input: Any, axis: int, before: int, after: int, mode: str) -> Any:
     size = input.shape[axis]
     limit = {"reflect": size - 1, "circular": size}.get(mode)
     if size == 0 or (limit is not None and max(before, after) > limit):
-        raise ShapeError(
-            f"pad: mode {mode!r} takes widths up to {limit} here, got {before}, {after} for {describe(input)}"
-        )
+        raise ShapeError(f"pad: mode {mode!r} takes widths up to {limit}, got {before}, {after} for {describe(input)}")
     places = input.xp.arange(-before, size + after)
     if mode == "circular":
         return places % size

@@ -9,7 +9,7 @@ import numpy as np
 from mydl.autograd.op import describe, tensor_of
 from mydl.errors import ShapeError
 from mydl.functions.arguments import Tensor
-from mydl.nn.functional.arguments import Sizes, floating, pair, sizes_of
+from mydl.nn.functional.arguments import Sizes, as_image, as_line, floating, pair, sizes_of
 from mydl.ops.indexing import Gather
 from mydl.ops.linalg import MatMul
 from mydl.ops.pooling import AvgPool2D, MaxPool2D
@@ -17,16 +17,9 @@ from mydl.ops.reduction import Mean
 from mydl.ops.shape import Reshape
 
 __all__ = [
-    "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d",
-    "adaptive_max_pool1d",
-    "adaptive_max_pool2d",
-    "avg_pool1d",
-    "avg_pool2d",
-    "full_average_pool2d",
-    "max_pool1d",
-    "max_pool2d",
-]
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d", "avg_pool1d",
+    "avg_pool2d", "full_average_pool2d", "max_pool1d", "max_pool2d",
+]  # fmt: skip
 
 
 def _batched(input: Any, spatial: int, name: str) -> tuple[Any, bool]:
@@ -54,9 +47,7 @@ def _windows(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil
     padding, dilation = pair(padding, name, "padding"), pair(dilation, name, "dilation", 1)
     for size, k, s, p, d in zip(x.shape[2:], kernel, stride, padding, dilation):
         if 2 * p > k:
-            raise ValueError(
-                f"{name}: wanted padding of at most half the kernel, got {padding} for a kernel of {kernel}"
-            )
+            raise ValueError(f"{name}: wanted padding of at most half the kernel, got {padding} for kernel {kernel}")
         # with ceil_mode a window may reach beyond the border, by less than the stride
         if size + 2 * p + (s - 1 if ceil_mode else 0) < d * (k - 1) + 1:
             raise ShapeError(
@@ -114,26 +105,9 @@ def avg_pool2d(
     kernel, stride, padding, _ = _windows(x, kernel_size, stride, padding, 1, ceil_mode, "avg_pool2d")
     if divisor_override is not None and divisor_override == 0:
         raise ValueError("avg_pool2d: divisor_override must not be 0")
-    y = AvgPool2D.apply(
-        x,
-        kernel=kernel,
-        stride=stride,
-        padding=padding,
-        ceil_mode=bool(ceil_mode),
-        count_include_pad=bool(count_include_pad),
-        divisor_override=divisor_override,
-    )
-    return _as_was(y, batched)
-
-
-def _as_image(x: Any) -> Any:
-    """(…, L) as (…, 1, L)."""
-    return Reshape.apply(x, shape=(*x.shape[:-1], 1, x.shape[-1]))
-
-
-def _as_line(x: Any) -> Any:
-    """(…, 1, L) as (…, L)."""
-    return Reshape.apply(x, shape=(*x.shape[:-2], x.shape[-1]))
+    window = {"kernel": kernel, "stride": stride, "padding": padding, "ceil_mode": bool(ceil_mode)}
+    whole = bool(count_include_pad)
+    return _as_was(AvgPool2D.apply(x, **window, count_include_pad=whole, divisor_override=divisor_override), batched)
 
 
 def _one(value: Any, name: str, what: str, least: int = 0) -> int:
@@ -160,9 +134,9 @@ def max_pool1d(
     kernel = _one(kernel_size, name, "kernel_size", 1)
     stride = kernel if stride is None or stride == () else _one(stride, name, "stride", 1)
     padding, dilation = _one(padding, name, "padding"), _one(dilation, name, "dilation", 1)
-    y, indices = max_pool2d(_as_image(x), (1, kernel), (1, stride), (0, padding), (1, dilation), ceil_mode, True)
-    y = _as_was(_as_line(y), batched)
-    return (y, _as_was(_as_line(indices), batched)) if return_indices else y
+    y, indices = max_pool2d(as_image(x), (1, kernel), (1, stride), (0, padding), (1, dilation), ceil_mode, True)
+    y = _as_was(as_line(y), batched)
+    return (y, _as_was(as_line(indices), batched)) if return_indices else y
 
 
 def avg_pool1d(
@@ -184,8 +158,8 @@ def avg_pool1d(
     kernel = _one(kernel_size, name, "kernel_size", 1)
     stride = kernel if stride is None or stride == () else _one(stride, name, "stride", 1)
     padding = _one(padding, name, "padding")
-    y = avg_pool2d(_as_image(x), (1, kernel), (1, stride), (0, padding), ceil_mode, count_include_pad)
-    return _as_was(_as_line(y), batched)
+    y = avg_pool2d(as_image(x), (1, kernel), (1, stride), (0, padding), ceil_mode, count_include_pad)
+    return _as_was(as_line(y), batched)
 
 
 def full_average_pool2d(input: Tensor) -> Tensor:
@@ -289,8 +263,8 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     tensor([[1.5000, 2.5000]])
     """
     x, batched = _batched(input, 1, "adaptive_avg_pool1d")
-    y = adaptive_avg_pool2d(_as_image(x), _whole_line(output_size, "adaptive_avg_pool1d"))
-    return _as_was(_as_line(y), batched)
+    y = adaptive_avg_pool2d(as_image(x), _whole_line(output_size, "adaptive_avg_pool1d"))
+    return _as_was(as_line(y), batched)
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Tensor:
@@ -301,6 +275,6 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
     tensor([[2., 3.]])
     """
     x, batched = _batched(input, 1, "adaptive_max_pool1d")
-    y, indices = adaptive_max_pool2d(_as_image(x), _whole_line(output_size, "adaptive_max_pool1d"), True)
-    y = _as_was(_as_line(y), batched)
-    return (y, _as_was(_as_line(indices), batched)) if return_indices else y
+    y, indices = adaptive_max_pool2d(as_image(x), _whole_line(output_size, "adaptive_max_pool1d"), True)
+    y = _as_was(as_line(y), batched)
+    return (y, _as_was(as_line(indices), batched)) if return_indices else y

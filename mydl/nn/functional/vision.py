@@ -79,13 +79,7 @@ def fold(
     n, channels = (input.shape[0] if input.ndim == 3 else 1), rows // (kernel[0] * kernel[1])
     x = Reshape.apply(input, shape=(n, channels, *kernel, *out))
     y = Fold.apply(
-        x,
-        shape=(n, channels, *size),
-        kernel=kernel,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        out=out,
+        x, shape=(n, channels, *size), kernel=kernel, stride=stride, padding=padding, dilation=dilation, out=out
     )
     return y if input.ndim == 3 else Reshape.apply(y, shape=y.shape[1:])
 

@@ -10,17 +10,15 @@ from mydl.functions.joining import cat
 from mydl.tensor import MyTensor
 
 __all__ = [
-    "clip_grad_norm_",
-    "clip_grad_value_",
-    "clip_grads_with_norm_",
-    "get_total_norm",
-    "parameters_to_vector",
+    "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm", "parameters_to_vector",
     "vector_to_parameters",
-]
+]  # fmt: skip
 
 
 def _gradients(parameters: MyTensor | Iterable[MyTensor]) -> list[MyTensor]:
     parameters = [parameters] if isinstance(parameters, MyTensor) else parameters
+    if not isinstance(parameters, Iterable):
+        raise TypeError(f"wanted parameters with gradients, got {type(parameters).__name__}; pass model.parameters()")
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 

@@ -12,10 +12,7 @@ __all__ = ["pad_sequence"]
 
 
 def pad_sequence(
-    sequences: Sequence[MyTensor],
-    batch_first: bool = False,
-    padding_value: float = 0.0,
-    padding_side: str = "right",
+    sequences: Sequence[MyTensor], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
 ) -> MyTensor:
     """Tensors of shapes (L_i, *) as one of shape (L, N, *), L the longest L_i; (N, L, *) with `batch_first`.
 

@@ -2,7 +2,7 @@
 
 A scheduler sets `lr` in the optimizer's groups each time its `step()` is called, after `optimizer.step()`.
 Whether its milestones count epochs or iterations is decided by where it is called: once an epoch or once a
-    batch.
+batch.
 """
 
 from mydl.optim.lr_scheduler.base import LRScheduler
@@ -22,22 +22,3 @@ from mydl.optim.lr_scheduler.decay import (
 from mydl.optim.lr_scheduler.plateau import ReduceLROnPlateau
 
 _LRScheduler = LRScheduler  # PyTorch's older name for it
-
-__all__ = [
-    "ChainedScheduler",
-    "ConstantLR",
-    "CosineAnnealingLR",
-    "CosineAnnealingWarmRestarts",
-    "CyclicLR",
-    "ExponentialLR",
-    "LRScheduler",
-    "LambdaLR",
-    "LinearLR",
-    "MultiStepLR",
-    "MultiplicativeLR",
-    "OneCycleLR",
-    "PolynomialLR",
-    "ReduceLROnPlateau",
-    "SequentialLR",
-    "StepLR",
-]

@@ -19,6 +19,13 @@ def check_optimizer(scheduler: Any, optimizer: Any) -> None:
         raise TypeError(f"{type(scheduler).__name__}: wanted an optimizer, got {type(optimizer).__name__}")
 
 
+def positive(scheduler: Any, name: str, value: Any) -> Any:
+    """`value`, if it is a number above 0, as a period must be."""
+    if not isinstance(value, (int, float)) or value <= 0:
+        raise ValueError(f"{type(scheduler).__name__}: wanted {name} above 0, got {value!r}")
+    return value
+
+
 def per_group(scheduler: Any, name: str, optimizer: Optimizer, value: Any) -> list[Any]:
     """`value` for each parameter group: a list or tuple has one for each, anything else serves them all."""
     groups = len(optimizer.param_groups)
@@ -126,7 +133,6 @@ class LRScheduler:
     def _warn_of_epoch(self) -> None:
         warnings.warn(
             f"{type(self).__name__}: step(epoch) is kept for old programs; call step() without an argument",
-            UserWarning,
             stacklevel=3,
         )
 

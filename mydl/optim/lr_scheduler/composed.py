@@ -25,9 +25,7 @@ class _Composed(LRScheduler):
             if not isinstance(scheduler, LRScheduler):
                 raise TypeError(f"{name}: wanted schedulers, got {type(scheduler).__name__} at index {index}")
             if isinstance(scheduler, ReduceLROnPlateau):
-                raise ValueError(
-                    f"{name}: ReduceLROnPlateau (index {index}) cannot be composed: its step needs a metric"
-                )
+                raise ValueError(f"{name}: ReduceLROnPlateau (index {index}) cannot be composed: it needs a metric")
             optimizer = scheduler.optimizer if optimizer is None else optimizer
             if scheduler.optimizer is not optimizer:
                 raise ValueError(f"{name}: the scheduler at index {index} belongs to another optimizer")
@@ -35,10 +33,7 @@ class _Composed(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """All but the optimizer; the schedulers' states are in it."""
-        return {
-            **super().state_dict(),
-            "_schedulers": [scheduler.state_dict() for scheduler in self._schedulers],
-        }
+        return {**super().state_dict(), "_schedulers": [scheduler.state_dict() for scheduler in self._schedulers]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up another's state, and that of the schedulers in it."""
@@ -69,11 +64,7 @@ class SequentialLR(_Composed):
     """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        schedulers: Sequence[LRScheduler],
-        milestones: Sequence[int],
-        last_epoch: int = -1,
+        self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1
     ) -> None:
         self.optimizer = self._check(schedulers, optimizer)
         if len(milestones) != len(schedulers) - 1:
@@ -81,8 +72,7 @@ class SequentialLR(_Composed):
                 f"SequentialLR: wanted {len(schedulers) - 1} milestones for {len(schedulers)} schedulers, "
                 f"got {len(milestones)}"
             )
-        self._schedulers = schedulers
-        self._milestones = milestones
+        self._schedulers, self._milestones = schedulers, milestones
         self.last_epoch = last_epoch + 1
         # Each scheduler has set its own first rate when it was made: all but the one to run begin later.
         for group in optimizer.param_groups:

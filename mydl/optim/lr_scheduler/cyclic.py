@@ -83,9 +83,7 @@ class CyclicLR(_MomentumCycler):
     ) -> None:
         check_optimizer(self, optimizer)
         if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
-            raise ValueError(
-                f"CyclicLR: wanted 'triangular', 'triangular2', 'exp_range' or a scale_fn, got mode {mode!r}"
-            )
+            raise ValueError(f"CyclicLR: wanted 'triangular', 'triangular2', 'exp_range' or a scale_fn, got {mode!r}")
         base_lrs = per_group(self, "base_lr", optimizer, base_lr)
         self.max_lrs = per_group(self, "max_lr", optimizer, max_lr)
         if last_epoch == -1:
@@ -93,8 +91,7 @@ class CyclicLR(_MomentumCycler):
                 set_option(group, "lr", rate)
         self.total_size = float(step_size_up + (step_size_up if step_size_down is None else step_size_down))
         self.step_ratio = step_size_up / self.total_size
-        self.mode = mode
-        self.gamma = gamma
+        self.mode, self.gamma = mode, gamma
         self._scale_fn_custom = scale_fn
         self.scale_mode = scale_mode
         if scale_fn is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mydl.optim.lr_scheduler.base import LRScheduler, check_optimizer, current, set_option
+from mydl.optim.lr_scheduler.base import LRScheduler, check_optimizer, current, per_group, set_option
 from mydl.optim.optimizer import Optimizer
 
 __all__ = ["ReduceLROnPlateau"]
@@ -58,28 +58,15 @@ class ReduceLROnPlateau(LRScheduler):
             raise ValueError(f"ReduceLROnPlateau: wanted threshold_mode 'rel' or 'abs', got {threshold_mode!r}")
         self.optimizer = optimizer
         self.default_min_lr = None if isinstance(min_lr, (list, tuple)) else min_lr
-        self.min_lrs = self._per_group(min_lr)
-        self.factor = factor
-        self.patience = patience
-        self.cooldown = cooldown
-        self.eps = eps
-        self.mode = mode
-        self.threshold = threshold
-        self.threshold_mode = threshold_mode
+        self.min_lrs = per_group(self, "min_lr", optimizer, min_lr)
+        self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
+        self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
         self.mode_worse = math.inf if mode == "min" else -math.inf
         self.best = self.mode_worse
         self.cooldown_counter = 0
         self.num_bad_epochs = 0
         self.last_epoch = 0
         self._last_lr = current(optimizer)
-
-    def _per_group(self, min_lr: Any) -> list[Any]:
-        groups = len(self.optimizer.param_groups)
-        if not isinstance(min_lr, (list, tuple)):
-            return [min_lr] * groups
-        if len(min_lr) != groups:
-            raise ValueError(f"ReduceLROnPlateau: wanted {groups} values of min_lr, one a group, got {len(min_lr)}")
-        return list(min_lr)
 
     @property
     def in_cooldown(self) -> bool:
@@ -117,7 +104,8 @@ class ReduceLROnPlateau(LRScheduler):
 
     def _reduce(self) -> None:
         if len(self.min_lrs) != len(self.optimizer.param_groups):  # groups were added since
-            self.min_lrs = self._per_group(self.min_lrs if self.default_min_lr is None else self.default_min_lr)
+            given = self.min_lrs if self.default_min_lr is None else self.default_min_lr
+            self.min_lrs = per_group(self, "min_lr", self.optimizer, given)
         for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
             before = float(group["lr"])
             after = max(before * self.factor, lowest)

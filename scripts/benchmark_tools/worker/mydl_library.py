@@ -102,7 +102,7 @@ class Library:
             scheduler = optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(loader))
             train_step = self._train_step(network, optimizer)
             started = time.perf_counter()
-            for epoch in range(1, epochs + 1):
+            for _ in range(epochs):
                 network.train()
                 for x, target in itertools.islice(loader, 4 if rehearsal else None):
                     train_step(x.to(self.device), target.to(self.device))
