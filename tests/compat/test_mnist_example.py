@@ -58,6 +58,7 @@ def test(model, device, loader):
 test.__test__ = False  # the program's own name for it, not one of ours
 
 
+@pytest.mark.slow
 def test_the_program_runs_and_learns():
     torch.manual_seed(1)
     device = torch.device("cpu")
