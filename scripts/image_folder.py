@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,8 @@ from scripts.pictures import quiet, read_picture
 
 __all__ = ["FolderImages", "has_own_test", "read_folder"]
 
+# What a name of a class cannot have: it is printed in tables and drawn in figures.
+UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 CHUNK = 64  # files a thread takes at a time
 
 
@@ -54,7 +57,8 @@ def read_folder(root: Path, channels: int, size: tuple[int, int] | None = None, 
     array made of anything else is not used.
 
     Raises:
-        ValueError: fewer than two classes, an image that is damaged (unless `skip_bad`), sizes that differ.
+        ValueError: fewer than two classes, one whose name cannot be printed, an image that is damaged (unless
+            `skip_bad`), sizes that differ.
         OSError: there is no such folder, or a class without images.
     """
     if not root.is_dir():
@@ -64,6 +68,9 @@ def read_folder(root: Path, channels: int, size: tuple[int, int] | None = None, 
         raise ValueError(
             f"{root}: wanted a folder of images for each of two classes or more, found {files.classes[0]!r}"
         )
+    for name in files.classes:
+        if UNFIT.search(name):
+            raise ValueError(f"{root}: the class {name!r}: wanted a name without control characters, in UTF-8")
     paths = [path for path, _ in files.samples]
     content = _digest(root, paths, _in_threads(_file_digest, paths, None))
     form = json.dumps([_versions(), channels, size])

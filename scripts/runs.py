@@ -54,7 +54,9 @@ def open_run(path: str | Path, weights: str = "best", device: str = "cpu") -> Ru
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: wanted a description of the data in JSON; {error}") from error
     match data:
-        case {"name": str(), "preparation": dict(), "classes": [*classes]} if all(isinstance(c, str) for c in classes):
+        case {"name": str(), "preparation": dict(), "classes": [*classes]} if all(
+            isinstance(c, str) for c in classes
+        ) and len(set(classes)) == len(classes):
             architecture = model.architecture
             return Run(folder, path, model.to(device), architecture["name"], architecture["options"], data)
     raise ValueError(

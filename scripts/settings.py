@@ -92,7 +92,7 @@ def make_parser() -> CommandLine:
     add("--skip-bad", action="store_true", help="leave out a folder's damaged images, naming them")
     val_help = "training images set aside to validate on (a sixth; a fifth of a folder)"
     add("--val-size", metavar="N", type=positive_int, help=val_help)
-    add("--limit", metavar="N", type=positive_int, help="use the first N training images (all)")
+    add("--limit", metavar="N", type=positive_int, help="use N training images, the first (of a folder: at random)")
     add(
         "--augment", metavar="RATIO", type=augmentation.ratio, default=0.0, help="share of the images changed at random"
     )
@@ -181,7 +181,8 @@ def _take_up(settings: argparse.Namespace, given: dict[str, Any], parser: Comman
         odd = sorted(saved.keys() ^ known.keys())
         raise ValueError(f"{settings.out}/config.json: wanted the settings of train_model; {', '.join(odd)} differ")
     for name, value in saved.items():
-        checked = _checked(known[name], value, f"{settings.out}/config.json") if value is not None else None
+        unset = value is None and known[name].default is None
+        checked = None if unset else _checked(known[name], value, f"{settings.out}/config.json")
         flag = "--" + name.replace("_", "-")
         if name in given and name not in CHANGEABLE and given[name] != checked:
             raise ValueError(

@@ -8,6 +8,7 @@ It reads from top to bottom: data, model, optimizer, the loop. Copy it and chang
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import dataclasses
 import json
@@ -34,7 +35,7 @@ from scripts.checkpoint import Progress
 from scripts.command_line import Stopped, run, stop_requests
 from scripts.evaluation import evaluate
 from scripts.event_files import EventFile
-from scripts.runs import FORMAT, read_config
+from scripts.runs import FORMAT, claimed, read_config
 from scripts.settings import COMMANDS, MLP_OPTIONS, as_toml, read_settings
 
 
@@ -88,17 +89,21 @@ def follow(averaged: nn.NeuralNetwork, model: nn.NeuralNetwork, decay: float, st
 
 def make_run_folder(out: str) -> Path:
     """A folder for a new run; an older run at its place is moved aside, not lost."""
-    folder = Path(out)
+    folder, older = Path(out), None
     try:
         if (folder / "config.json").exists():
             number = 1
             while (older := folder.parent / f"{folder.name}.{number}").exists():
                 number += 1
-            folder.rename(older)
-            print(f"the run that was in {folder} is now in {older}")
+            with claimed(folder):
+                folder.rename(older)
         folder.mkdir(parents=True, exist_ok=True)
+    except BlockingIOError:
+        raise
     except OSError as error:
         raise OSError(f"--out {out}: cannot make the run's folder: {error.strerror}") from error
+    if older is not None:
+        print(f"the run that was in {folder} is now in {older}")
     return folder
 
 
@@ -128,6 +133,11 @@ def on_any_rank(*numbers: float) -> list[float]:
 
 def train(settings: argparse.Namespace) -> float:
     """One run, begun or taken up again; its best validation accuracy."""
+    with contextlib.ExitStack() as claims:
+        return _train(settings, claims)
+
+
+def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
     mydl.manual_seed(settings.seed)
     if settings.threads:
         mydl.set_num_threads(settings.threads)
@@ -170,6 +180,8 @@ def train(settings: argparse.Namespace) -> float:
 
     description = {"name": settings.data, "preparation": dataset.preparation, "classes": dataset.classes}
     if settings.resume:
+        if rank == 0:
+            claims.enter_context(claimed(folder))
         if read_config(folder)["data"] != json.loads(json.dumps(description)):
             raise ValueError(f"{folder}: the {settings.data} data are not those that the run was begun with")
         progress = checkpoint.restore(folder, parts, device)
@@ -183,6 +195,7 @@ def train(settings: argparse.Namespace) -> float:
         progress = Progress()
         if rank == 0:
             folder = make_run_folder(settings.out)
+            claims.enter_context(claimed(folder))
             # The checkpoint first: what has a config.json is a run, and every run can be resumed.
             checkpoint.save(folder, progress, parts)
     default_generator.seed += rank << 32  # each rank drops out by draws of its own

@@ -100,6 +100,15 @@ def test_a_model_comes_back_from_its_file_alone(tmp_path):
         models.load(tmp_path / "x.safetensors")
 
 
+def test_options_of_another_kind(tmp_path):
+    model = models.build("resnet", channels=[2], blocks=1)
+    for channels in ({"0": 2}, "x", None, 3):
+        model.architecture = {"name": "resnet", "options": {"channels": channels}}
+        models.save(model, tmp_path / "x.safetensors")
+        with pytest.raises(ValueError, match=r"x\.safetensors: cannot build resnet with"):
+            models.load(tmp_path / "x.safetensors")
+
+
 def test_dropout_acts_in_training_alone():
     model = models.build("mlp", hidden=(64, 64), dropout=0.5)
     x = mydl.randn(3, 1, 28, 28)

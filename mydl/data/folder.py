@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,13 @@ IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tif
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
 # Pixels; decoded and converted to RGB they take less than 256 MB. WebP's decoder holds an image several times.
 LARGEST_IMAGE, LARGEST_WEBP = 20 << 20, 11 << 20
+
+
+class _File(io.BufferedReader):
+    """A file that asks for no more memory than it has bytes, however many a damaged header announces."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(-1 if size is None else min(size, os.fstat(self.fileno()).st_size))
 
 
 def read_image(path: str | os.PathLike[str], convert: Callable[[Any], Any] | None = None) -> Any:
@@ -30,7 +38,7 @@ def read_image(path: str | os.PathLike[str], convert: Callable[[Any], Any] | Non
 
     if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError(f"{path}: not a readable image (a folder or device)")
-    with open(path, "rb") as file:
+    with _File(io.FileIO(path)) as file:
         try:
             with Image.open(file, formats=FORMATS) as image:
                 largest = LARGEST_WEBP if image.format == "WEBP" else LARGEST_IMAGE

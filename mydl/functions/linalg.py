@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -212,10 +213,7 @@ def contract(
     """
 
     def size(x: Any, axes: list) -> int:
-        total = 1
-        for axis in axes:
-            total *= x.shape[axis]
-        return total
+        return math.prod(x.shape[axis] for axis in axes)
 
     batch, rows, inner_size, columns = size(a, batch_a), size(a, free_a), size(a, summed_a), size(b, free_b)
     left = Reshape.apply(Permute.apply(a, axes=(*batch_a, *free_a, *summed_a)), shape=(batch, rows, inner_size))

@@ -58,10 +58,7 @@ def diff(
         input = cat([part for part in (prepend, input, append) if part is not None], axis)
     lead = (slice(None),) * axis
     for _ in range(n):
-        after, before = (
-            Slice.apply(input, key=(*lead, slice(1, None))),
-            Slice.apply(input, key=(*lead, slice(None, -1))),
-        )
+        after, before = (Slice.apply(input, key=(*lead, part)) for part in (slice(1, None), slice(None, -1)))
         input = Sub.apply(after, before) if input.dtype.kind != "b" else after != before
     return input
 

@@ -131,9 +131,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return ops.Reshape.apply(input, shape=(1,))
     if start > end:
         raise RuntimeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
-    size = 1
-    for n in input.shape[start : end + 1]:
-        size *= n
+    size = math.prod(input.shape[start : end + 1])
     return ops.Reshape.apply(input, shape=(*input.shape[:start], size, *input.shape[end + 1 :]))
 
 

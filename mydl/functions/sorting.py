@@ -93,14 +93,14 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Val
     if not 1 <= k <= length:
         raise RuntimeError(f"kthvalue: wanted 1 <= k <= {length}, got {k}")
     order = _order(input, axis, False)
-    return _picked(input, order[_at(axis, k - 1)] if input.ndim else order, axis, keepdim)
+    return picked(input, order[_at(axis, k - 1)] if input.ndim else order, axis, keepdim)
 
 
 def _at(axis: int, place: int) -> tuple:
     return (slice(None),) * axis + (slice(place, place + 1),)
 
 
-def _picked(input: Any, index: Any, axis: int, keepdim: bool) -> ValuesAndIndices:
+def picked(input: Any, index: Any, axis: int, keepdim: bool) -> ValuesAndIndices:
     """The elements at `index`, which has length 1 along `axis`."""
     values = Gather.apply(input, index=index, axis=axis)
     if keepdim or input.ndim == 0:
@@ -140,7 +140,7 @@ def _median(input: Any, dim: int | None, keepdim: bool, without_nan: bool, name:
     axis = axis_of(dim, input.ndim, name, keepdim)
     order = _order(input, axis, False)
     if input.ndim == 0:
-        return _picked(input, order, axis, keepdim)
+        return picked(input, order, axis, keepdim)
     length = input.shape[axis]
     if length == 0:
         raise IndexError(f"{name}: wanted at least one element along dim {dim} of shape {input.shape}")
@@ -148,10 +148,10 @@ def _median(input: Any, dim: int | None, keepdim: bool, without_nan: bool, name:
     wrong = array != array
     if without_nan:  # which stand last in the order
         middle = (length - wrong.sum(axis=axis, keepdims=True) - 1) // 2
-        return _picked(input, xp.take_along_axis(order, xp.maximum(middle, 0), axis), axis, keepdim)
+        return picked(input, xp.take_along_axis(order, xp.maximum(middle, 0), axis), axis, keepdim)
     first_wrong = xp.expand_dims(xp.argmax(wrong, axis=axis), axis)
     index = xp.where(wrong.any(axis=axis, keepdims=True), first_wrong, order[_at(axis, (length - 1) // 2)])
-    return _picked(input, index.astype(np.int64), axis, keepdim)
+    return picked(input, index.astype(np.int64), axis, keepdim)
 
 
 def unique(

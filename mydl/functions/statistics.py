@@ -15,8 +15,7 @@ from mydl.functions.elementwise import clamp, sqrt, where
 from mydl.functions.reduction import ValuesAndIndices, mean
 from mydl.functions.selection import index_select
 from mydl.functions.shape import movedim, reshape, unsqueeze
-from mydl.functions.sorting import sort
-from mydl.ops.indexing import Gather
+from mydl.functions.sorting import picked, sort
 
 __all__ = ["bucketize", "corrcoef", "cov", "histc", "mode", "quantile", "searchsorted", "unique_consecutive"]
 
@@ -82,10 +81,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndice
 
     found = np.array([place(row) for row in rows.reshape(-1, rows.shape[-1])], np.int64).reshape(*rows.shape[:-1], 1)
     index = input.xp.asarray(np.moveaxis(found, -1, axis) if input.ndim else found.reshape(()))
-    values = Gather.apply(input, index=index, axis=axis)
-    if keepdim or input.ndim == 0:
-        return ValuesAndIndices(values, tensor_of(index))
-    return ValuesAndIndices(values.squeeze(axis), tensor_of(index.squeeze(axis)))
+    return picked(input, index, axis, keepdim)
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:

@@ -112,10 +112,8 @@ class MultiheadAttention(NeuralNetwork):
         added = 0  # keys put behind the given ones, which no mask hides
         if self.bias_k is not None:
             shape = (n, 1, self.embed_dim)
-            k, v = (
-                Concatenate.apply(x, Expand.apply(b, shape=shape), axis=1)
-                for x, b in ((k, self.bias_k), (v, self.bias_v))
-            )
+            more = [Expand.apply(bias, shape=shape) for bias in (self.bias_k, self.bias_v)]
+            k, v = (Concatenate.apply(x, one, axis=1) for x, one in zip((k, v), more))
             added += 1
         q, k, v = (self._heads(x) for x in (q, k, v))
         if self.add_zero_attn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mydl.errors import ShapeError
@@ -10,17 +10,16 @@ from mydl.nn import functional as F
 from mydl.nn import init as initialisers
 from mydl.nn.functional.arguments import Sizes, sizes_of
 from mydl.nn.functional.convolution import same_padding
-from mydl.nn.linear import new_parameter
-from mydl.nn.module import NeuralNetwork, differing
+from mydl.nn.linear import Initialiser, WithInit, new_parameter
+from mydl.nn.options import differing
 from mydl.tensor import MyTensor
 
 __all__ = ["Conv1d", "Conv2D", "ConvTranspose1d", "ConvTranspose2d"]
 
-Initialiser = Callable[[MyTensor], Any]
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class _Convolution(NeuralNetwork):
+class _Convolution(WithInit):
     """What the convolutions share: sizes, weight, bias, and the border that is not of zeros."""
 
     spatial: int
@@ -67,13 +66,6 @@ class _Convolution(NeuralNetwork):
         self.weight = new_parameter((first, second // groups, *self.kernel_size), device, dtype)
         self.register_parameter("bias", new_parameter((out_channels,), device, dtype) if bias else None)
         self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the weights anew."""
-        if self.weight.numel():
-            self.init(self.weight)
-        if self.bias is not None:
-            initialisers.zeros_(self.bias)
 
     def _border(self, input: MyTensor) -> MyTensor:
         """The input with its border, for the padding modes other than zeros."""

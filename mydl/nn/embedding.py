@@ -8,7 +8,8 @@ from mydl.errors import ShapeError
 from mydl.nn import functional as F
 from mydl.nn import init
 from mydl.nn.linear import new_parameter
-from mydl.nn.module import NeuralNetwork, differing
+from mydl.nn.module import NeuralNetwork
+from mydl.nn.options import differing
 from mydl.tensor import MyTensor, Parameter
 
 __all__ = ["Embedding", "EmbeddingBag"]

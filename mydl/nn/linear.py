@@ -10,7 +10,8 @@ import numpy as np
 from mydl.backend import get_default_dtype
 from mydl.nn import functional as F
 from mydl.nn import init as initialisers
-from mydl.nn.module import NeuralNetwork, Optioned
+from mydl.nn.module import NeuralNetwork
+from mydl.nn.options import Optioned
 from mydl.tensor import MyTensor, Parameter
 
 __all__ = ["Bilinear", "Flatten", "Identity", "Linear", "Unflatten"]
@@ -46,7 +47,20 @@ class Identity(NeuralNetwork):
         return input
 
 
-class Linear(NeuralNetwork):
+class WithInit(NeuralNetwork):
+    """What the layers share whose weight starts as the function `init` makes it, and whose bias starts at 0."""
+
+    init: Initialiser
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew."""
+        if self.weight.numel():
+            self.init(self.weight)
+        if self.bias is not None:
+            initialisers.zeros_(self.bias)
+
+
+class Linear(WithInit):
     """y = x Wᵀ + b for x (…, in_features) -> (…, out_features).
 
     `weight` (out_features, in_features) starts with `init`, Xavier-uniform by default; `bias` (out_features,) with 0.
@@ -71,13 +85,6 @@ class Linear(NeuralNetwork):
         self.weight = new_parameter((out_features, in_features), device, dtype)
         self.register_parameter("bias", new_parameter((out_features,), device, dtype) if bias else None)
         self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the weights anew."""
-        if self.weight.numel():
-            self.init(self.weight)
-        if self.bias is not None:
-            initialisers.zeros_(self.bias)
 
     def forward(self, input: MyTensor) -> MyTensor:
         """x Wᵀ + b."""

@@ -421,22 +421,5 @@ class NeuralNetwork:
         return f"{type(self).__name__}(\n  " + "\n  ".join(extra + lines) + "\n)"
 
 
-class Optioned(NeuralNetwork):
-    """What the layers share whose options `repr` shows by name."""
-
-    _options: tuple[str, ...] = ()
-
-    def extra_repr(self) -> str:
-        """The options; `inplace` only where it is set."""
-        options = {name: getattr(self, name) for name in self._options}
-        return ", ".join(f"{name}={value!r}" for name, value in options.items() if name != "inplace" or value)
-
-
-def differing(module: NeuralNetwork, **defaults: Any) -> str:
-    """ ", name=value" of each option that is not at its default, for `extra_repr`."""
-    values = ((name, getattr(module, name), default) for name, default in defaults.items())
-    return "".join(f", {name}={value}" for name, value, default in values if value != default)
-
-
 def _indented(text: str) -> str:
     return text.replace("\n", "\n  ")

@@ -6,7 +6,8 @@ from typing import Any
 
 from mydl.nn import functional as F
 from mydl.nn.functional.arguments import Sizes
-from mydl.nn.module import NeuralNetwork, Optioned
+from mydl.nn.module import NeuralNetwork
+from mydl.nn.options import Optioned
 from mydl.tensor import MyTensor
 
 __all__ = [

@@ -11,7 +11,8 @@ from mydl.errors import ShapeError
 from mydl.nn import functional as F
 from mydl.nn import init
 from mydl.nn.linear import new_parameter
-from mydl.nn.module import NeuralNetwork, differing
+from mydl.nn.module import NeuralNetwork
+from mydl.nn.options import differing
 from mydl.ops.elementwise import ReLU, Tanh
 from mydl.ops.recurrent import GRUStep, LSTMStep
 from mydl.ops.shape import Concatenate, Stack, Unbind

@@ -7,7 +7,8 @@ from typing import Any
 
 from mydl.errors import ShapeError
 from mydl.nn import functional as F
-from mydl.nn.module import NeuralNetwork, Optioned
+from mydl.nn.module import NeuralNetwork
+from mydl.nn.options import Optioned
 from mydl.tensor import MyTensor
 
 __all__ = ["GLU", "LogSoftmax", "Softmax", "Softmax2d", "Softmin"]

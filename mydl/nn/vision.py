@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mydl.nn import functional as F
-from mydl.nn.module import NeuralNetwork, Optioned
+from mydl.nn.module import NeuralNetwork
+from mydl.nn.options import Optioned
 from mydl.tensor import MyTensor
 
 __all__ = [

@@ -224,7 +224,7 @@ class Fmod(Op):
 
 
 class Atan2(Op):
-    """The angle of the point (y, x), called as atan2(y, x); d/dy = x / (x**2 + y**2), d/dx = -y / (x**2 + y**2); 0 at 0."""
+    """The angle of the point (y, x), as atan2(y, x); d/dy = x / (x**2 + y**2), d/dx = -y / (x**2 + y**2); 0 at 0."""
 
     prepare = promote_floating
 

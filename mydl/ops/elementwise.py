@@ -288,7 +288,7 @@ class Abs(Op):
 
 
 def signs(x: Any) -> Any:
-    """-1, 0 or 1 by the sign of each element, 0 for NaN: an array, a constant of the graph in second derivatives too."""
+    """-1, 0 or 1 by the sign of each element, 0 for NaN: an array, a constant in second derivatives too."""
     array = getattr(x, "array", x)
     return (array > 0).astype(array.dtype) - (array < 0).astype(array.dtype)
 

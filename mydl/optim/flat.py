@@ -152,9 +152,14 @@ class _Run:
     def goes_on(self, place: _Place, scalars: list[Any], first: bool) -> bool:
         """Whether a parameter at `place` is the next neighbour."""
         end = self.end
-        beside = place.slot.buffer is end.slot.buffer and place.slot.start == end.slot.stop
-        beside = beside and place.flats is end.flats and place.start == end.stop
-        return beside and scalars == self.scalars and first == self.first
+        return (
+            place.slot.buffer is end.slot.buffer
+            and place.slot.start == end.slot.stop
+            and place.flats is end.flats
+            and place.start == end.stop
+            and scalars == self.scalars
+            and first == self.first
+        )
 
 
 def _frozen(group: Group) -> dict[str, Any]:

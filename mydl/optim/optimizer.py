@@ -157,7 +157,7 @@ class Optimizer:
             if not isinstance(p, MyTensor):
                 raise TypeError(f"{name}: wanted tensors as parameters, got {type(p).__name__}")
             if not (p.is_leaf or p.retains_grad):
-                raise ValueError(f"{name}: cannot optimize a tensor that is no leaf ({describe(p)}, by {p.grad_fn!r})")
+                raise ValueError(f"{name}: cannot optimize what is not a leaf ({describe(p)}, by {p.grad_fn!r})")
         if len(set(params)) != len(params):
             warnings.warn(f"{name}: a parameter group has the same parameter twice", UserWarning, stacklevel=3)
         for group in self.param_groups:

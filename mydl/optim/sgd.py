@@ -76,7 +76,7 @@ class SGD(FlatOptimizer):
     def update(self, group: Group, p: Any, g: Any, moments: list, scalars: list, first: bool) -> Sequence[Any]:
         """One step; see the class."""
         buffer = moments[0] if moments else None
-        lr, momentum = (capture.live(lambda key=key: float(group[key])) for key in ("lr", "momentum"))
+        lr, momentum = capture.live(lambda: float(group["lr"])), capture.live(lambda: float(group["momentum"]))
         rates = (lr, momentum, float(group["dampening"]), float(group["weight_decay"]))
         kernels.of(p).sgd_step(p, g, buffer, *rates, group["nesterov"], first, group["maximize"])
         return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import mmap
@@ -23,6 +24,7 @@ __all__ = ["ORDINARY", "guarded", "ordinary_error"]
 
 ORDINARY = (ValueError, TypeError, RuntimeError, OSError)
 MEMORY = 256 << 20  # bytes that reading one file may take
+WARM_UP = 3  # turns before anybody looks
 SILENCE = 60.0  # seconds without an answer after which a file counts as one that hangs
 
 # What no reader has to do, whatever is in the file.
@@ -115,15 +117,20 @@ def _work(read: Any, effort: Effort, first: int, shared: Any, send: int, folder:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         warnings.simplefilter("ignore")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff speaks there
-        for number in range(3):  # what is imported at first use is imported before anybody looks
+        for number in range(WARM_UP):  # what is imported at first use is imported before anybody looks
             try:
                 read(effort.turn(-1 - number), folder)
             except Exception:  # noqa: PERF203 - the turns to come are the ones that count
                 continue
         gc.collect()
+        # What was freed before is given back, or it could be taken again beside the limit.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")  # the highest resident size is from now on
         seen = _eyes(folder)
-        used = int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmData" in line).split()[1])
-        limit = used * 1024 + MEMORY
+        before, limit = _memory("VmHWM"), _memory("VmData") + MEMORY
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         for number in range(first, effort.count):
             if time.monotonic() > effort.deadline:
@@ -135,12 +142,22 @@ def _work(read: Any, effort: Effort, first: int, shared: Any, send: int, folder:
             if fault is None and seen:
                 fault = seen[0]
             seen.clear()
+            if fault is None and _memory("VmHWM") - before > MEMORY:
+                fault = f"more than {MEMORY >> 20} MB were in use"
             if fault is not None:
                 _send(send, f"{effort.seed} {number}: {fault}"[:400])
             shared[:8] = struct.pack("<q", number + 1)
         status = 0
     finally:
         os._exit(status)
+
+
+def _memory(name: str) -> int:
+    """A size of this process in bytes, by its name in the system's own account."""
+    with open("/proc/self/status", "rb") as file:
+        text = file.read()
+    place = text.index(name.encode()) + len(name) + 1
+    return int(text[place : text.index(b"kB", place)]) * 1024
 
 
 def _send(descriptor: int, text: str) -> None:
@@ -161,7 +178,11 @@ def _eyes(folder: Path) -> list[str]:
     def look(event: str, arguments: tuple) -> None:
         if event == "open":
             path, mode, flags = arguments
-            writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) if isinstance(flags, int) else set(mode or "") & set("wax+")
+            writes = (
+                flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+                if isinstance(flags, int)
+                else set(mode or "") & set("wax+")
+            )
             if writes and outside(path):
                 seen.append(f"opened {path} for writing")
         elif event in WRITES:

@@ -19,7 +19,8 @@ __all__ = ["MISTAKES", "Mistake", "misuse"]
 
 
 class Mistake(NamedTuple):
-    """Code that is wrong, and the error (or warning) that says so."""
+    """Code that is wrong, and the error (or warning) that says so: its class and what its message must have in it,
+    in this order, with anything where there is an ellipsis."""
 
     code: str
     says: str
@@ -35,7 +36,8 @@ class Mistake(NamedTuple):
             kind, _, text = self.says.partition(": ")
             kinds = [each.__name__ for each in type(error).__mro__]
             found = " ".join(str(error).split())
-            if kind in kinds and found == text:
+            pattern = ".*".join(map(re.escape, text.split(" … ")))
+            if kind in kinds and re.search(pattern, found):
                 return None
             return f"{self.code!r}: wanted {self.says!r}, got {kinds[0]}: {found}"
         return f"{self.code!r}: wanted {self.says!r}, got no error"
@@ -45,7 +47,9 @@ def _read() -> list[Mistake]:
     """The table: code, then the message after an arrow, then an empty line; titles begin with a #."""
     text = Path(__file__).with_name("mistakes.txt").read_text(encoding="utf-8")
     text = re.sub(r"^# .*\n", "", text, flags=re.MULTILINE)
-    return [Mistake(code.strip("\n"), says) for code, says in re.findall(r"(.+?)\n=> ([^\n]+)\n", text, flags=re.DOTALL)]
+    return [
+        Mistake(code.strip("\n"), says) for code, says in re.findall(r"(.+?)\n=> ([^\n]+)\n", text, flags=re.DOTALL)
+    ]
 
 
 MISTAKES = _read()

@@ -66,7 +66,9 @@ def mutated_text(random: random.Random, text: str, words: Sequence[str]) -> str:
     for _ in range(random.choice((1, 1, 2, 3, 4))):
         start = random.randrange(len(text) + 1)
         end = min(len(text), start + random.choice((0, 0, 1, 2, 5, 20, 200)))
-        word = random.choice((*words, "", "\0", "\n", "-", "9" * 30, "1e999", "nan", "\ud83d", "é", '"', text[start:end] * 2))
+        word = random.choice(
+            (*words, "", "\0", "\n", "-", "9" * 30, "1e999", "nan", "\ud83d", "é", '"', text[start:end] * 2)
+        )
         text = text[:start] + word * random.choice((1, 1, 1, 1, 3, 2000)) + text[end:]
     return text
 

@@ -109,7 +109,11 @@ def _program(random: Random, x: np.ndarray) -> list[tuple[str, Any, Any]]:
             function = BINARY[name]
             # After a slice the second tensor may no longer fit: its mean does.
             if random.random() < 0.5 or _fits(x, steps):
-                step = (name, lambda x, y, f=function: f(x, y.sum() * 0.1), lambda x, y, f=function: f(x, y.sum() * 0.1))
+                step = (
+                    name,
+                    lambda x, y, f=function: f(x, y.sum() * 0.1),
+                    lambda x, y, f=function: f(x, y.sum() * 0.1),
+                )
             else:
                 step = (name, lambda x, y, f=function: f(x, y), lambda x, y, f=function: f(x, y))
         elif kind == "reduce" and x.ndim:
@@ -134,7 +138,11 @@ def _program(random: Random, x: np.ndarray) -> list[tuple[str, Any, Any]]:
             step = (f"cat along {axis}", lambda x, y, a=axis: mydl.cat([x, x * 2], a),
                     lambda x, y, a=axis: np.concatenate([x, x * 2], a))  # fmt: skip
         elif kind == "expand" and x.ndim < 4:
-            step = ("expand", lambda x, y: x.unsqueeze(0).expand(3, *x.shape), lambda x, y: np.broadcast_to(x, (3, *x.shape)))
+            step = (
+                "expand",
+                lambda x, y: x.unsqueeze(0).expand(3, *x.shape),
+                lambda x, y: np.broadcast_to(x, (3, *x.shape)),
+            )
         else:
             continue
         with np.errstate(all="ignore"):
@@ -200,8 +208,8 @@ def _geometry(random: Random) -> tuple[Any, Any, dict[str, Any]]:
     groups = random.choice((1, 1, 1, 2))
     inputs, outputs = groups * random.choice((1, 2, 3)), groups * random.choice((1, 2))
     kernel = [random.choice((1, 2, 3)) for _ in range(2)]
-    options = {"stride": random.choice((1, 2, 3)), "padding": random.choice((0, 1, 2)), "dilation": random.choice((1, 1, 2)),
-               "groups": groups}  # fmt: skip
+    choices = {"stride": (1, 2, 3), "padding": (0, 1, 2), "dilation": (1, 1, 2), "groups": (groups,)}
+    options = {name: random.choice(values) for name, values in choices.items()}
     sides = [options["dilation"] * (k - 1) + random.randrange(1, 7) for k in kernel]
     x = _tensor(random, random.choice((1, 2, 3)), inputs, *sides)
     return x, _tensor(random, outputs, inputs // groups, *kernel), options
@@ -223,7 +231,10 @@ def _conv_gradient_is_transpose(random: Random) -> tuple[Any, Any]:
     y.backward(g)
     # The last rows and columns of the image that the kernel does not reach are the output padding.
     stride, padding = options["stride"], options["padding"]
-    reach = [(side - 1) * stride - 2 * padding + options["dilation"] * (k - 1) + 1 for side, k in zip(y.shape[2:], w.shape[2:])]
+    reach = [
+        (side - 1) * stride - 2 * padding + options["dilation"] * (k - 1) + 1
+        for side, k in zip(y.shape[2:], w.shape[2:])
+    ]
     more = [side - size for side, size in zip(x.shape[2:], reach)]
     if max(more) >= max(stride, options["dilation"]) or min(more) < 0:
         return x.grad, x.grad  # PyTorch's transpose cannot make this size

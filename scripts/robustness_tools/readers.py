@@ -45,7 +45,7 @@ def _attempt(path: Path, *reads: Callable[[Path], Any]) -> str | None:
     for read in reads:
         try:
             read(path)
-        except Exception as error:
+        except Exception as error:  # noqa: PERF203 - each is a reading of its own
             fault = ordinary_error(error, str(path))
             if fault is not None:
                 return fault
@@ -107,7 +107,11 @@ def _gzip() -> Read:
 
 STATE = {"layer.weight": np.arange(12, dtype=np.float32).reshape(3, 4), "layer.bias": np.zeros(3, np.float16),
          "steps": np.array(7), "mask": np.ones((2, 0), bool)}  # fmt: skip
-NESTED = {"epoch": 3, "model": STATE, "optimizer": {"state": {0: {"m": np.ones(2)}}, "groups": [{"lr": 0.1, "b": (1, 2)}]}}
+NESTED = {
+    "epoch": 3,
+    "model": STATE,
+    "optimizer": {"state": {0: {"m": np.ones(2)}}, "groups": [{"lr": 0.1, "b": (1, 2)}]},
+}
 
 
 def _saved(content: Any, name: str, metadata: dict[str, str] | None = None) -> bytes:
@@ -141,7 +145,9 @@ def _state_files() -> Read:
             case 1:
                 content = _safetensors(mutated_json(random, header), data)
             case 2:
-                text = mutated_text(random, json.dumps(header), ['"w":', "{", "}", "[", "]", ",", '"dtype":"F32"', "[0,4]"])
+                text = mutated_text(
+                    random, json.dumps(header), ['"w":', "{", "}", "[", "]", ",", '"dtype":"F32"', "[0,4]"]
+                )
                 content = _safetensors(text.encode(errors="surrogatepass"), data)
         path.write_bytes(content)
         return _attempt(path, mydl.load, mydl.load_metadata)
@@ -170,7 +176,23 @@ def _npz() -> Read:
     members = {f"{name}.npy": _npy(array) for name, array in STATE.items()}
     contents = [_zip(members), _zip(members, zipfile.ZIP_DEFLATED)]
     header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }\n"
-    words = ["(", ")", "[", "'", "'|O'", "'<f8'", "-1", "True", "lambda: 0", "__import__('os')", "{", "}", ",", "1e9", "L"]
+    words = [
+        "(",
+        ")",
+        "[",
+        "'",
+        "'|O'",
+        "'<f8'",
+        "-1",
+        "True",
+        "lambda: 0",
+        "__import__('os')",
+        "{",
+        "}",
+        ",",
+        "1e9",
+        "L",
+    ]
     bomb = _zip({"w.npy": _npy(np.zeros(100 << 20, np.uint8))}, zipfile.ZIP_DEFLATED)
 
     def read(random: Random, folder: Path) -> str | None:
@@ -182,7 +204,9 @@ def _npz() -> Read:
                 content = mutated(random, random.choice(contents), contents)
             case number if number < 70:  # whole archives of arrays that are not
                 name = random.choice(list(members))
-                other = random.choice(("..", "../w.npy", "/w.npy", "w", "data.pkl", name, "__metadata__.npy", "a\\..\\b.npy"))
+                other = random.choice(
+                    ("..", "../w.npy", "/w.npy", "w", "data.pkl", name, "__metadata__.npy", "a\\..\\b.npy")
+                )
                 changed = {**members, other: mutated(random, members[name])}
                 content = _zip(changed, random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)))
             case _:
@@ -197,7 +221,19 @@ def _structures() -> Read:
     """What lies around the tensors, in files that are whole otherwise."""
     header, data = _split(_saved(NESTED, "a"))
     structure = header["__metadata__"]["mydl.structure"]
-    words = ["[", "]", '["tensor", "steps"]', '["dict", [', '["list"', '["tuple"', ",", "null", "{", "}", '"model.steps"']
+    words = [
+        "[",
+        "]",
+        '["tensor", "steps"]',
+        '["dict", [',
+        '["list"',
+        '["tuple"',
+        ",",
+        "null",
+        "{",
+        "}",
+        '"model.steps"',
+    ]
 
     def read(random: Random, folder: Path) -> str | None:
         if random.random() < 0.5:
@@ -314,7 +350,24 @@ def _configs() -> Read:
 def _tomls() -> Read:
     parser = settings.make_parser()
     text = settings.as_toml(settings.read_settings(FLAGS))
-    words = ["[", "]", "[[", "]]", "=", '"', "'''", "true", "1979-05-27", "0x", "inf", "{", "}", "a.b = 1\n", "lr = 1\n", ","]
+    words = [
+        "[",
+        "]",
+        "[[",
+        "]]",
+        "=",
+        '"',
+        "'''",
+        "true",
+        "1979-05-27",
+        "0x",
+        "inf",
+        "{",
+        "}",
+        "a.b = 1\n",
+        "lr = 1\n",
+        ",",
+    ]
 
     def read(random: Random, folder: Path) -> str | None:
         path = folder / "settings.toml"
@@ -413,14 +466,20 @@ def _folders() -> Read:
         shutil.rmtree(home, ignore_errors=True)
         root = home / "images"
         for number in range(random.choice((0, 1, 2, 2, 2, 3))):
-            made = root / random.choice((f"class {number}", f"{number}.png", "Ä\n", "x" * 200, os.fsdecode(b"\xff"), "-rf"))
+            made = root / random.choice(
+                (f"class {number}", f"{number}.png", "Ä\n", "x" * 200, os.fsdecode(b"\xff"), "-rf")
+            )
             made.mkdir(parents=True, exist_ok=True)
             for image in range(random.choice((0, 1, 1, 2))):
-                _put(random, made / random.choice((f"{image}.png", f"{image}.JPG", "a\nb.png", ".png", "é\udcff.png")), contents)
+                _put(
+                    random,
+                    made / random.choice((f"{image}.png", f"{image}.JPG", "a\nb.png", ".png", "é\udcff.png")),
+                    contents,
+                )
         with quiet():
             return _attempt(
                 root,
-                lambda root: [sample for sample in ImageFolder(root)],
+                lambda root: list(ImageFolder(root)),
                 lambda root: read_folder(root, 1, (4, 4), skip_bad=random.random() < 0.7),
             )
 
@@ -433,7 +492,9 @@ def _put(random: Random, path: Path, contents: list[tuple[str, bytes]]) -> None:
         return
     match random.randrange(12):
         case 0:
-            path.symlink_to(random.choice((path.parent, path.parent.parent, path, "/nowhere", os.devnull, "/proc/self/mem")))
+            path.symlink_to(
+                random.choice((path.parent, path.parent.parent, path, "/nowhere", os.devnull, "/proc/self/mem"))
+            )
         case 1:
             os.mkfifo(path)
         case 2:

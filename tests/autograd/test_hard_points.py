@@ -48,7 +48,8 @@ def test_elementary(name):
 
 ACTIVATIONS = {
     "relu6": [{}], "elu": [{}, {"alpha": 0.5}, {"alpha": 0.0}], "selu": [{}], "celu": [{}, {"alpha": 2.0}],
-    "gelu": [{}, {"approximate": "tanh"}], "silu": [{}], "mish": [{}], "hardtanh": [{}, {"min_val": -2.0, "max_val": 3.0}],
+    "gelu": [{}, {"approximate": "tanh"}], "silu": [{}], "mish": [{}],
+    "hardtanh": [{}, {"min_val": -2.0, "max_val": 3.0}],
     "hardswish": [{}], "hardsigmoid": [{}], "leaky_relu": [{}, {"negative_slope": 0.0}],
     "softplus": [{}, {"beta": 2.0, "threshold": 1.0}], "logsigmoid": [{}], "relu": [{}], "softsign": [{}],
     "tanhshrink": [{}], "hardshrink": [{}, {"lambd": 1.0}], "softshrink": [{}, {"lambd": 1.0}],
@@ -81,7 +82,7 @@ def test_reductions(name, dim):
 @pytest.mark.parametrize("name", ["std", "var"])
 def test_no_freedom(name):
     for values, correction in itertools.product(([3.0], [[3.0], [4.0]], [[NAN, 1.0]]), (0, 1, 2, 3)):
-        compare(lambda L, F, x: getattr(L, name)(x, None, correction=correction), values)
+        compare(lambda L, F, x, correction=correction: getattr(L, name)(x, None, correction=correction), values)
 
 
 @pytest.mark.parametrize("bounds", [(-1.0, 2.0), (None, 2.0), (-1.0, None), (2.0, -1.0), (0.0, 0.0), (-INF, INF)])
@@ -115,8 +116,8 @@ def test_softmax(name, dim):
 def test_cross_entropy(reduction, smoothing):
     options = {"reduction": reduction, "label_smoothing": smoothing}
     for target in ([0, 1, 2, 0, 1, 2, 0], [1, -100, 0, 1, 2, 1, 2]):
-        compare(lambda L, F, x: F.cross_entropy(x, L.tensor(target), **options), LOGITS)
-        compare(lambda L, F, x: F.nll_loss(x, L.tensor(target), reduction=reduction), LOGITS)
+        compare(lambda L, F, x, target=target: F.cross_entropy(x, L.tensor(target), **options), LOGITS)
+        compare(lambda L, F, x, target=target: F.nll_loss(x, L.tensor(target), reduction=reduction), LOGITS)
     compare(lambda L, F, x, y: F.cross_entropy(x, y, **options), LOGITS, np.eye(3)[[0, 0, 1, 2, 0, 1, 1]])
 
 

@@ -5,6 +5,8 @@ Convolutions 1-32-64, two dropouts, Adadelta, StepLR, the negative log-likelihoo
 
 from __future__ import annotations
 
+import pytest
+
 import mydl as torch
 import mydl.nn as nn
 import mydl.nn.functional as F

@@ -1,5 +1,8 @@
 """ImageFolder: order, labels, and what happens to broken images."""
 
+import contextlib
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -74,6 +77,20 @@ def test_read_as_it_is_stored(tmp_path):
     assert np.array_equal(folder.read_image(tmp_path / "deep.png", np.asarray), pixels)
     with pytest.raises(ValueError, match=r"deep\.png: not a readable image \(ZeroDivisionError"):
         folder.read_image(tmp_path / "deep.png", lambda image: 1 / 0)
+
+
+def test_a_header_that_announces_gigabytes_asks_for_no_memory(tmp_path):
+    Image.new("RGB", (9, 12)).save(tmp_path / "whole.png")
+    content = bytearray((tmp_path / "whole.png").read_bytes())
+    place = content.index(b"IDAT")
+    content[place - 4 : place] = (2**31 - 1).to_bytes(4, "big")
+    (tmp_path / "greedy.png").write_bytes(content)
+    tracemalloc.start()
+    with contextlib.suppress(ValueError):
+        folder.read_image(tmp_path / "greedy.png")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 def test_what_is_no_image(tmp_path):

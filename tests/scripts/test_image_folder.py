@@ -202,6 +202,14 @@ def test_what_cannot_be_used(root, tmp_path):
         read_folder(root, 1)
 
 
+@pytest.mark.parametrize("name", ["new\nline", "\x1b[31mred", os.fsdecode(b"\xff")])
+def test_names_of_classes_can_be_printed(root, name):
+    (root / "dog").rename(root / name)
+    with pytest.raises(ValueError, match="wanted a name without control characters") as caught:
+        read_folder(root, 1)
+    assert str(caught.value).isprintable()
+
+
 def test_a_bomb_is_one_line_and_no_warning(root, recwarn):
     def chunk(name: bytes, content: bytes) -> bytes:
         return len(content).to_bytes(4, "big") + name + content + zlib.crc32(name + content).to_bytes(4, "big")

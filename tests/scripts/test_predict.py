@@ -55,7 +55,7 @@ def test_size_and_place_of_the_digit_do_not_matter():
         reference, _ = as_trained(framed(image, 88, (130, 130), (20, 20)), layout)
         seen = reference.astype(float)
         rows, columns = np.flatnonzero((seen > 100).any(axis=1)), np.flatnonzero((seen > 100).any(axis=0))
-        assert 18 <= max(np.ptp(rows), np.ptp(columns)) + 1 <= 21 and seen.max() > 220
+        assert 18 <= max(np.ptp(rows), np.ptp(columns)) + 1 <= 21 and seen.max() > 200
         place = np.arange(28) + 0.5
         assert abs(seen.sum(axis=1) @ place / seen.sum() - 14) < 0.25
         assert abs(seen.sum(axis=0) @ place / seen.sum() - 14) < 0.25
@@ -199,7 +199,7 @@ def test_transparent_pictures_for_a_folders_run(pictures):
 
 def test_a_long_strip_takes_no_square_of_its_length():
     """A digit in 60,000 rows: the square around a strip of that length would have 28 GB."""
-    strip = np.full((60_000, 12), 255, np.uint8)
-    strip[:, 4:8] = 0
+    strip = np.full((60_000, 120), 255, np.uint8)
+    strip[9000:51_000, 40:80] = 0
     image, inverted = as_trained(strip, LAYOUTS["mnist"])
     assert inverted and np.flatnonzero(image.any(axis=1))[[0, -1]].tolist() == [4, 23]

@@ -19,6 +19,7 @@ from mydl import plotting
 from mydl.history import History
 from scripts import checkpoint, train_model
 from scripts.command_line import Stopped, stop_requests
+from scripts.runs import claimed
 
 PROGRAM = "from scripts.train_model import main, run; run(main, 'train_model')"
 
@@ -289,6 +290,9 @@ def test_a_config_of_another_version(refused, run_copy):
         json.dumps({**config, "settings": {}}): "wanted the settings of train_model",
         json.dumps({**config, "settings": {**config["settings"], "lr": "fast"}}): "lr: wanted a number, got 'fast'",
         json.dumps({**config, "settings": {**config["settings"], "hidden": [-3]}}): "hidden: wanted a whole number",
+        json.dumps(
+            {**config, "settings": {**config["settings"], "optimizer": None}}
+        ): "optimizer: wanted text, got None",
     }.items():
         path.write_text(content)
         line = refused(train_model, "--resume", "--out", run_copy)
@@ -305,6 +309,18 @@ def test_keep(tmp_path, small):
     train(tmp_path / "run", "--resume", "--epochs", 7, "--keep", 2**31 - 1)  # more than there can be
     names = {path.name for path in (tmp_path / "run").glob("checkpoint*.safetensors")}
     assert names == {checkpoint.NAME, *(f"checkpoint.{number}.safetensors" for number in range(1, 5))}
+
+
+def test_two_programs_cannot_train_in_one_folder(run_copy, small):
+    before = {path.name: path.read_bytes() for path in run_copy.iterdir()}
+    with claimed(run_copy):
+        for flags in (["--resume"], small):
+            with pytest.raises(BlockingIOError, match="another program is training in this folder"):
+                train(run_copy, *flags)
+    assert {path.name: path.read_bytes() for path in run_copy.iterdir()} == before
+    assert [
+        path for path in run_copy.parent.iterdir() if path != run_copy and path.name.startswith(run_copy.name)
+    ] == []
 
 
 def test_leftovers_of_a_killed_process_go(run_copy):

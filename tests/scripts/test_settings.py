@@ -85,6 +85,7 @@ def test_a_dry_run_prints_a_file_that_gives_the_same_again_and_does_nothing(tmp_
         ("resume = true", "no setting 'resume'"),
         ("lr = ", "wanted settings in TOML; "),
         ("a = " + "[" * 100_000, "wanted settings in TOML; "),
+        ('out = "a\\u0000b"', "out: wanted text without NUL characters"),
         ("\x00", "wanted settings in TOML; "),
     ],
 )

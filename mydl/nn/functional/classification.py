@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,7 @@ def _rows(x: Any) -> Any:
         return Reshape.apply(x, shape=(1, -1))
     axes = (0, *range(2, ndim), 1)
     moved = Permute.apply(x, axes=axes)
-    rows = 1
-    for size in moved.shape[:-1]:
-        rows *= size
-    return Reshape.apply(moved, shape=(rows, x.shape[1]))
+    return Reshape.apply(moved, shape=(math.prod(moved.shape[:-1]), x.shape[1]))
 
 
 def _class_indices(input: Any, target: Any, ignore_index: int, name: str) -> tuple[Any, bool]:

@@ -22,7 +22,7 @@ def _check_channels(input: Any, values: tuple, name: str) -> None:
     channels = input.shape[1]
     for what, value in zip(("running_mean", "running_var", "weight", "bias"), values):
         if value is not None and value.shape != (channels,):
-            raise ShapeError(f"{name}: wanted {what} ({channels},) for an input {describe(input)}, got {value.shape}")
+            raise ShapeError(f"{name}: wanted {what} of shape ({channels},) for {describe(input)}, got {value.shape}")
         # PyTorch takes single precision beside half precision
         if value is not None and value.dtype != input.dtype and (input.dtype, value.dtype) != ("float16", "float32"):
             raise TypeError(f"{name}: wanted {what} of the input's dtype {input.dtype}, got {value.dtype}")
