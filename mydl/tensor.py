@@ -388,8 +388,8 @@ class MyTensor(Methods, Shared):
         grad = self.__dict__.get("grad")
         if grad is None and self._node is not None and not self.__dict__.get("retains_grad"):
             warnings.warn(
-                f"grad: this tensor, {self.shape} {self.dtype}, is not a leaf but the result of {self._node.name()}; it "
-                "keeps no gradient; call .retain_grad() on it before backward, or read the gradient of a leaf",
+                f"grad: this tensor, {self.shape} {self.dtype}, is not a leaf but a result, of {self._node.name()}, "
+                "and keeps no gradient; call .retain_grad() on it before backward, or read the gradient of a leaf",
                 stacklevel=2,
             )
         return grad
