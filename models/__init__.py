@@ -87,7 +87,7 @@ def load(path: str | os.PathLike[str]) -> nn.NeuralNetwork:
             raise ValueError(f"{path}: wanted the model's name and options, found {reprlib.repr(architecture)}")
     state = mydl.load(path)
     try:
-        _check_size(options, sum(tensor.numel() for tensor in state.values()))
+        _check_size(options, state)
         model = build(name, **options)
     except (ValueError, TypeError, LookupError, OverflowError, MemoryError) as error:
         raise ValueError(f"{path}: cannot build {name} with {reprlib.repr(options)}: {error}") from error
@@ -98,12 +98,18 @@ def load(path: str | os.PathLike[str]) -> nn.NeuralNetwork:
     return model
 
 
-def _check_size(options: dict[str, Any], weights: int) -> None:
+def _check_size(options: dict[str, Any], state: Mapping[str, mydl.MyTensor]) -> None:
     """Refuse options that ask for far more memory than the file's weights need, before it is asked for.
 
     A layer has at most as many weights as its two sizes multiplied (and a few more for kernels and biases), so
-    the product of the two largest numbers, once for each number, is more than an honest model comes near to.
+    the product of the two largest numbers, once for each number, is more than an honest model comes near to. And
+    it has one tensor at least: `blocks` and the lists of sizes ask for no more layers than there are tensors.
     """
+    depths = [options["blocks"]] if isinstance(options.get("blocks"), int) else []
+    depths += [len(value) for value in options.values() if isinstance(value, list)]
+    if sum(depths) > len(state):
+        raise ValueError(f"{sum(depths):,} layers are too many for the {len(state):,} tensors of the file")
+    weights = sum(tensor.numel() for tensor in state.values())
     sizes = sorted(_numbers(options), reverse=True)
     limit = max(1 << 22, 64 * weights)
     if sizes and (sizes[0] > limit or len(sizes) * math.prod(sizes[:2]) > limit):

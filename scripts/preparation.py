@@ -124,7 +124,7 @@ class Preparation:
         """
         match content:
             case {"size": [int(height), int(width)], "channels": 1 | 3 as channels, "normalize": str(normalize)} if (
-                0 < height <= LARGEST_SIDE and 0 < width <= LARGEST_SIDE and normalize in KINDS
+                0 < height <= LARGEST_SIDE and 0 < width <= LARGEST_SIDE and normalize in KINDS and channels is not True
             ):
                 size = (height, width)
             case _:

@@ -102,8 +102,9 @@ def test_a_model_comes_back_from_its_file_alone(tmp_path):
 
 def test_options_of_another_kind(tmp_path):
     model = models.build("resnet", channels=[2], blocks=1)
-    for channels in ({"0": 2}, "x", None, 3):
-        model.architecture = {"name": "resnet", "options": {"channels": channels}}
+    kinds = [{"channels": channels} for channels in ({"0": 2}, "x", None, 3, [1] * 10**5)]
+    for options in (*kinds, {"channels": [1], "blocks": 65_535}):  # small layers, but more than memory has room for
+        model.architecture = {"name": "resnet", "options": options}
         models.save(model, tmp_path / "x.safetensors")
         with pytest.raises(ValueError, match=r"x\.safetensors: cannot build resnet with"):
             models.load(tmp_path / "x.safetensors")

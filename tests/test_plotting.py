@@ -83,7 +83,7 @@ def test_every_figure_can_be_drawn_and_fits_a_readme(tmp_path, name):
     from PIL import Image
 
     with Image.open(tmp_path / "figure.png") as picture:
-        assert picture.width == round(width * style.DPI)
+        assert abs(picture.width - width * style.DPI) <= 1  # some versions of matplotlib cut, others round
         assert len(np.unique(np.asarray(picture.convert("L")))) > 4  # not blank
 
 

@@ -12,6 +12,7 @@ import signal
 import struct
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -45,11 +46,17 @@ def ordinary_error(error: BaseException, name: str) -> str | None:
     text = f"{type(error).__name__}: {error}"
     if not isinstance(error, ORDINARY) or isinstance(error, UnicodeError | RecursionError):
         return text
-    if "MemoryError" in text or "no memory" in text:
+    if ("MemoryError" in text or "no memory" in text) and not _from_parser(error):
         return f"more than {MEMORY >> 20} MB: {text}"
     if name not in f"{error} {getattr(error, 'filename', '')}":
         return f"the file is not named: {text}"
     return None
+
+
+def _from_parser(error: BaseException) -> bool:
+    """Whether Python's parser raised it: it calls too many brackets a MemoryError, and has taken no memory."""
+    trace = (error.__cause__ or error).__traceback__
+    return trace is not None and traceback.extract_tb(trace)[-1].filename.endswith("ast.py")
 
 
 def guarded(read: Callable[[Random, Path], str | None], effort: Effort, tally: Tally, folder: Path) -> None:

@@ -108,7 +108,7 @@ def _changed(random: random.Random, value: Any) -> Any:
                 return random.sample(value, len(value))
         return [*value[:place], _changed(random, value[place]), *value[place + 1 :]]
     if random.random() < 0.05:
-        for _ in range(random.choice((3, 99, 101, 800))):
+        for _ in range(random.choice((3, 99, 101, 250))):
             value = random.choice(([value], ["list", value]))
         return value
     if isinstance(value, int) and not isinstance(value, bool) and random.random() < 0.6:

@@ -91,6 +91,7 @@ def test_other_images_are_refused():
         ("channel", ["size"], [0, 28]),
         ("channel", ["size"], [1 << 40, 28]),
         ("channel", ["channels"], 4),
+        ("channel", ["channels"], True),
         ("channel", ["normalize"], "twice"),
         ("channel", ["mean"], [float("nan")]),
         ("channel", ["mean"], [10**400]),
