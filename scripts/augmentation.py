@@ -14,7 +14,7 @@ from mydl.backend import array_module
 from mydl.data import color, warp
 from mydl.data.draws import uniforms
 
-__all__ = ["ALL", "Augmentation", "ratio", "strength"]
+__all__ = ["ALL", "USUAL", "Augmentation", "ratio", "strength"]
 
 # What each change does to an image at a draw u from [-1, 1), and how strong it is unless said otherwise.
 STRENGTHS = {
@@ -26,9 +26,11 @@ STRENGTHS = {
     "brightness": 0.3,  # multiplied by 1 + u · strength
     "contrast": 0.3,  # its distance from the mean grey multiplied by 1 + u · strength
     "erasing": 0.15,  # a rectangle of up to that part of the area becomes background
+    "flip": 0.5,  # mirrored, left for right, at that probability
 }
 LIMITS = {"rotation": 180.0, "shift": 1.0, "shear": 2.0, "zoom": 0.9, "elastic": 0.5}  # 1 for the others
 ALL = tuple(STRENGTHS)
+USUAL = tuple(name for name in ALL if name != "flip")  # a mirrored digit or letter is another one, or none
 GRID = 5  # an elastic bend is given by so many points each way
 COLUMNS = 12  # draws an image for all but the elastic bend
 
@@ -81,11 +83,12 @@ class Augmentation:
 
     Args:
         ratio: the probability that an image is changed, by all of the changes named; else it stays as it is.
-        changes: names out of `ALL`, each with or without a strength of its own ("rotation=15").
+        changes: names out of `ALL`, each with or without a strength of its own ("rotation=15"); by default `USUAL`,
+            which is all but "flip".
 
-    All that moves pixels is one bilinear resampling: an output pixel at p from the middle shows the input at
-    R · S · (p - shift) / zoom + b(p), with R the rotation, S the shear and b the elastic bend. What comes in
-    from outside has the colour that an erased rectangle gets: the median of the image's border.
+    A flip comes first. All that moves pixels is then one bilinear resampling: an output pixel at p from the middle
+    shows the input at R · S · (p - shift) / zoom + b(p), with R the rotation, S the shear and b the elastic bend.
+    What comes in from outside has the colour that an erased rectangle gets: the median of the image's border.
 
     The draws are `uniforms`: under a DataLoader a function of (seed, epoch, sample), whatever the threads, the
     batch size or the device, and a resumed run draws the same. (Elastic: Simard, Steinkraus and Platt, "Best
@@ -97,7 +100,7 @@ class Augmentation:
     (4, 1, 28, 28)
     """
 
-    def __init__(self, ratio: float, changes: Sequence[str] = ALL) -> None:
+    def __init__(self, ratio: float, changes: Sequence[str] = USUAL) -> None:
         if not 0 <= ratio <= 1:
             raise ValueError(f"Augmentation: wanted a ratio from 0 to 1, got {ratio}")
         self.ratio = ratio
@@ -114,6 +117,10 @@ class Augmentation:
         signed = 2 * draw[chosen] - 1
         where = xp.asarray(chosen)
         parts = images[where]
+        if "flip" in self.strengths:
+            # The draw that chose the image is uniform below the ratio, and free of what the other draws decide.
+            mirrored = xp.asarray(draw[chosen, 0] < self.ratio * self.strengths["flip"])
+            parts[mirrored] = parts[mirrored, :, :, ::-1]
         background = _border(parts)
         if self.strengths.keys() & {"rotation", "shift", "shear", "zoom", "elastic"}:
             parts = self._moved(parts, background, signed)

@@ -96,9 +96,9 @@ def make_parser() -> CommandLine:
     add(
         "--augment", metavar="RATIO", type=augmentation.ratio, default=0.0, help="share of the images changed at random"
     )
-    names_help = f"which changes, as rotation or rotation=15: {', '.join(augmentation.ALL)}"
+    names_help = f"which changes, as rotation or rotation=15: {', '.join(augmentation.ALL)} (default: all but flip)"
     add("--augmentations", metavar="NAME", type=augmentation.strength, nargs="+",
-        default=list(augmentation.ALL), help=names_help)  # fmt: skip
+        default=list(augmentation.USUAL), help=names_help)  # fmt: skip
 
     parser.section("model")
     add("--model", choices=models.CLASSIFIERS, default="mlp", help="what to train")

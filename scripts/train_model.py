@@ -161,11 +161,12 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
     changes = Augmentation(settings.augment, settings.augmentations) if settings.augment else None
     train_set, val_set = datasets.split(dataset, changes)
     sampler = data.DistributedSampler(train_set, seed=settings.seed)  # in one process all, in the loader's own order
+    workers = 1 if ranks == 1 or device == "cuda" else 0  # several ranks leave no core to a loading thread
     train_loader = data.DataLoader(
-        train_set, settings.batch_size // ranks, sampler=sampler, num_workers=1, seed=settings.seed
+        train_set, settings.batch_size // ranks, sampler=sampler, num_workers=workers, seed=settings.seed
     )
     val_share = data.Subset(val_set, range(rank, len(val_set), ranks))
-    val_loader = data.DataLoader(val_share, batch_size=1000, num_workers=1)
+    val_loader = data.DataLoader(val_share, batch_size=1000, num_workers=workers)
     steps_per_epoch = math.ceil(len(train_loader) / settings.accumulate)
 
     model = models.build(settings.model, **model_options(settings, dataset)).to(device)

@@ -14,7 +14,7 @@ from mydl import data
 from mydl.backend import to_host
 from mydl.data import draws
 from scripts import augmentation, datasets
-from scripts.augmentation import ALL, Augmentation
+from scripts.augmentation import ALL, USUAL, Augmentation
 from scripts.preparation import Preparation
 
 DIGITS = data.SyntheticDigits(size=12).data.numpy()[:, None].astype(np.float32) / 255
@@ -37,7 +37,7 @@ def drawn(count):
 @pytest.mark.parametrize(
     "images", [DIGITS, SQUARES, SQUARES[:, :, :1], SQUARES[:, :1, :1, :1]], ids=lambda x: str(x.shape)
 )
-@pytest.mark.parametrize("names", [ALL, *([name] for name in ALL)], ids=lambda names: "+".join(names))
+@pytest.mark.parametrize("names", [ALL, USUAL, *([name] for name in ALL)], ids=lambda names: "+".join(names))
 def test_a_sample_is_changed_alike_alone_and_in_any_batch(images, names):
     change = Augmentation(0.7, names)
     whole = augmented(change, images)
@@ -144,9 +144,19 @@ def test_erasing():
     assert len(shapes) > 50 and erased.any(axis=0).mean() > 0.95, "of many shapes, and anywhere"
 
 
+def test_flip():
+    images = np.random.default_rng(4).random((2000, 1, 3, 4), np.float32)
+    result = augmented(Augmentation(0.5, ["flip=0.4"]), images)
+    same, mirrored = ((result == wanted).all(axis=(1, 2, 3)) for wanted in (images, images[..., ::-1]))
+    assert (same ^ mirrored).all() and 0.17 < mirrored.mean() < 0.23
+    both = augmented(Augmentation(0.5, ["flip=0.4", "rotation"]), images)
+    turned_only = augmented(Augmentation(0.5, ["rotation"]), np.where(mirrored[:, None, None, None], result, images))
+    assert np.array_equal(both, turned_only), "the flip comes first, and the other draws are what they were"
+
+
 @pytest.mark.parametrize("images", [DIGITS, SQUARES], ids=["grey", "colour"])
 def test_the_same_on_a_gpu(ledger, images):
-    change = Augmentation(0.6)
+    change = Augmentation(0.6, ALL)
     on_device = mydl.tensor(images, device="cuda").array
     ledger.clear()
     result = augmented(change, on_device)
