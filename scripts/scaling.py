@@ -154,7 +154,8 @@ def print_steps(results: list[dict[str, Any]], batch: int) -> None:
                 whole = batch if kind == "strong" else batch * ranks
                 speed = one / times["during"] * (1 if kind == "strong" else ranks / results[0]["ranks"])
                 exposed, cost = times["during"] - times["without"], times["after"] - times["without"]
-                hidden = f"{1 - exposed / cost:.0%} of {1e3 * cost:.2f} ms" if ranks > 1 and cost > 0 else "–"
+                share = f"{1 - exposed / cost:.0%}" if 0 < exposed < cost else "none" if exposed >= cost else "all"
+                hidden = f"{share} of {1e3 * cost:.2f} ms" if ranks > 1 and cost > 0 else "–"
                 row = f"{name}, {kind} | {whole} | {ranks} | {1e3 * times['during']:.2f} | {speed:.2f}"
                 print(f"| {row} | {1e3 * times['after']:.2f} | {hidden} |")
 

@@ -158,10 +158,11 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
     )  # fmt: skip
     if rank == 0:
         distributed.barrier(3600)
+    dataset.to(device)  # a GPU keeps the images as uint8, and makes its batches itself
     changes = Augmentation(settings.augment, settings.augmentations) if settings.augment else None
     train_set, val_set = datasets.split(dataset, changes)
     sampler = data.DistributedSampler(train_set, seed=settings.seed)  # in one process all, in the loader's own order
-    workers = 1 if ranks == 1 or device == "cuda" else 0  # several ranks leave no core to a loading thread
+    workers = 1 if ranks == 1 and device == "cpu" else 0  # several ranks leave no core to a loading thread
     train_loader = data.DataLoader(
         train_set, settings.batch_size // ranks, sampler=sampler, num_workers=workers, seed=settings.seed
     )
@@ -238,7 +239,6 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
                 initial=progress.batch,
             )  # fmt: skip
             for images, labels in bar:
-                images, labels = images.to(device), labels.to(device)
                 logits = trained(images)
                 loss = criterion(logits, labels)
                 # The mean over the batches of a step; an epoch's last step may have fewer of them.

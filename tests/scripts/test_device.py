@@ -18,7 +18,7 @@ def test_a_run_is_the_same_on_both_devices(small, tmp_path, ledger, model, capsy
         out = tmp_path / device
         # SGD: Adam's first steps turn the rounding of a gradient near 0 into a whole step.
         flags = ["--model", model, "--limit", "120", "--optimizer", "sgd", "--lr", "0.01", "--device", device]
-        flags += ["--dropout", "0.2"] if model == "mlp" else []
+        flags += ["--dropout", "0.2"] if model == "mlp" else ["--augment", "0.5", "--normalize", "pixel"]
         train_model.main([*small, *flags, "--out", str(out)])
         (rows[device],) = History.read(out / "history.csv")
     for key in ("train_loss", "val_loss"):

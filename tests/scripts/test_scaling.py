@@ -21,6 +21,15 @@ def test_speed_and_share_hidden(capsys) -> None:
     assert rows[5] == "| mlp, weak | 512 | 2 | 10.00 | 1.60 | 12.00 | 67% of 3.00 ms |"
 
 
+@pytest.mark.parametrize(
+    ("during", "hidden"), [(0.0071, "none of 3.00 ms"), (0.0039, "all of 3.00 ms"), (0.0055, "50% of 3.00 ms")]
+)
+def test_shares_that_noise_puts_out_of_range(during, hidden, capsys) -> None:
+    found = [{"ranks": 2, name: times(during, 0.007, 0.004)} for name in ("strong", "weak")]
+    scaling.print_steps([{"ranks": 2, "mlp": {**found[0], **found[1]}, "resnet": {**found[0], **found[1]}}], 256)
+    assert hidden in capsys.readouterr().out
+
+
 def test_ring_of_many_ranks(capsys) -> None:
     # 8 ranks: 14 messages of an eighth; by hand, 14 (2 µs + 131,072 bytes at 1 GB/s)
     assert scaling.ring_time(8, 2**20, 2e-6, 1e-9) == pytest.approx(14 * (2e-6 + 131072e-9))
