@@ -22,7 +22,7 @@ from mydl import kernels
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import Op
 from mydl.backend import is_array
-from mydl.serialization import atomic_write
+from mydl.files import atomic_write
 
 __all__ = ["Event", "gemm_rate", "profile"]
 
@@ -67,7 +67,7 @@ def _flops(name: str, inputs: list[Any], outputs: list[Any]) -> int:
     first, second, result = inputs[0], inputs[1], outputs[0]
     if name in ("MatMul", "Linear"):
         return 2 * result.size * first.shape[-1]
-    if name in ("Conv2D", "conv2d"):
+    if name in ("Conv2D", "conv2d", "conv2d_eval"):
         return 2 * result.size * int(np.prod(second.shape[1:]))
     if name in ("Conv2DInputGrad", "conv2d_input_grad"):
         return 2 * first.size * int(np.prod(second.shape[1:]))
@@ -130,7 +130,7 @@ class profile:
         self.events, self.kernel_events, self.seconds = [], [], None
         self._thread = threading.get_ident()
         self._plain = (Op.__dict__["apply"], Op.call, Op.propagate, kernels.of)
-        apply, call, propagate, of = Op.apply.__func__, Op.call, Op.propagate, kernels.of
+        apply, call, propagate, of = Op.__dict__["apply"].__func__, Op.call, Op.propagate, kernels.of
         timed = self._timed
 
         def timed_apply(cls: type[Op], *inputs: Any, **options: Any) -> Any:
@@ -151,8 +151,8 @@ class profile:
             return _TimedKernels(of(array), self)
 
         Op.apply = classmethod(timed_apply)  # type: ignore[assignment, method-assign]
-        Op.call = timed_call  # type: ignore[method-assign]
-        Op.propagate = timed_propagate  # type: ignore[method-assign]
+        Op.call = timed_call  # type: ignore[assignment, method-assign]
+        Op.propagate = timed_propagate  # type: ignore[assignment, method-assign]
         kernels.of = timed_of  # type: ignore[assignment]
         self._origin = time.perf_counter()
         return self

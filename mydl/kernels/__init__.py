@@ -26,8 +26,8 @@ _why_slow: str | None = None
 def of(array) -> ModuleType:
     """The module whose kernels serve `array`.
 
-    That is `mydl.kernels.gpu` for a CuPy array; for a NumPy array `mydl.kernels.cpu` where Numba can be imported,
-    else `mydl.kernels.reference`.
+    That is `mydl.kernels.gpu` for a CuPy array; for a NumPy array `mydl.kernels.cpu` where Numba works,
+    else `mydl.kernels.reference`; `why_slow` then says why.
 
     >>> import numpy as np
     >>> with use("reference"):
@@ -92,4 +92,12 @@ def _choose() -> ModuleType:
             raise
         _for_numpy = reference
         _why_slow = f"`pip install numba` makes mydl faster: the plain NumPy kernels run now ({error})"
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        _for_numpy = reference
+        _why_slow = (
+            "Numba found no folder where it may keep compiled kernels (name one in NUMBA_CACHE_DIR): the plain NumPy "
+            "kernels run now"
+        )
     return _for_numpy

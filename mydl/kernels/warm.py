@@ -29,6 +29,7 @@ def warm() -> float:
 
     w = np.ones((4, 4, 3, 3), np.float32)
     y = cpu.conv2d(x, w, None, once, once, once, 1)
+    cpu.conv2d_eval(np.ones((16, 16, 8, 8), np.float32), np.ones((16, 16, 3, 3), np.float32), None, once, once, once, 1)
     cpu.conv2d_input_grad(y, w, x.shape, once, once, once, 1)
     cpu.conv2d_weight_grad(y, x, w.shape, once, once, once, 1)
 
@@ -45,7 +46,9 @@ def warm() -> float:
         x, np.ones(4, np.float32), np.ones(4, np.float32), np.ones(4, np.float32), np.ones(4, np.float32), 1e-5
     )
 
-    cpu.relu_backward(x, cpu.relu(x))
+    for size in (x.size, 2**18):  # on one thread, and on all
+        cpu.relu(np.zeros(size, np.float32))
+    cpu.relu_backward(x, x)
     cpu.add(x, x)
     cpu.erf(x)
     cpu.dropout(x, np.zeros(x.size, np.uint16), 1, 1.0)

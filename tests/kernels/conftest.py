@@ -10,7 +10,7 @@ import importlib
 import numpy as np
 import pytest
 
-from mydl.backend import load_cupy
+from mydl.cupy_loader import load_cupy
 from tests.strict_cupy.host_cuda import COMPILER
 
 

@@ -287,30 +287,3 @@ def test_shorter_vectors(features, lanes, tmp_path):
     program = COMPARE + f"assert LANES == {lanes}, LANES\n"
     done = run(program, NUMBA_CPU_NAME=name, NUMBA_CPU_FEATURES=features, NUMBA_CACHE_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
-
-
-def test_kernels_older_than_the_sources_are_forgotten(tmp_path):
-    """Numba itself would not see that a function called from another file has changed."""
-    pytest.importorskip("numba")
-    keep = """
-import os, pathlib
-from mydl.kernels.cpu import relu
-import numpy as np
-relu(np.zeros(20000, np.float32))
-"""
-    age = """
-for index in pathlib.Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi"):
-    os.utime(index, (0, 0))
-"""
-    done = [run(program, NUMBA_CACHE_DIR=str(tmp_path)) for program in (keep + age, keep, keep)]
-    assert [process.returncode for process in done] == [0, 0, 0], done[0].stderr
-    assert ["compiling" in process.stderr for process in done] == [True, True, False]
-
-
-@pytest.mark.slow
-def test_compiled_once_and_said_once(tmp_path):
-    pytest.importorskip("numba")
-    first, second = (run(COMPARE, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
-    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
-    assert first.stderr.count("mydl: compiling kernels once") == 1
-    assert second.stderr == ""

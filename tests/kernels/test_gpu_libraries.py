@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mydl
-from mydl.backend import load_cupy
+from mydl.cupy_loader import load_cupy
 from mydl.kernels import reference
 from mydl.kernels.gpu import blas, convolution
 from tests.strict_cupy.libraries import cudnn_module

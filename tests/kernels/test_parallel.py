@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +11,10 @@ import pytest
 numba = pytest.importorskip("numba")
 
 from mydl.kernels.cpu import cross_entropy, relu  # noqa: E402 - needs Numba
-from mydl.kernels.cpu.parallel import PARALLEL_FROM, compile_parallel, launch  # noqa: E402
+from mydl.kernels.cpu.compiler import compile_parallel  # noqa: E402
+from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @compile_parallel(cache=False)
@@ -36,3 +42,22 @@ def test_small_work_stays_on_one_thread_and_leaves_numbas_setting_alone():
     assert launch(_threads_seen, PARALLEL_FROM - 1) == 1
     assert launch(_threads_seen, PARALLEL_FROM) == before
     assert numba.get_num_threads() == before
+
+
+WITHOUT_A_FOLDER = """
+from numba.core import caching
+
+for name in ("CacheImpl", "_CacheImpl"):  # as where neither the package nor the home folder can be written to
+    if hasattr(caching, name):
+        getattr(caching, name)._locator_classes = []
+import mydl
+from mydl import kernels
+
+assert mydl.relu(mydl.tensor([-1.0, 2.0])).tolist() == [0, 2]
+print(kernels.why_slow())
+"""
+
+
+def test_without_a_folder_for_compiled_kernels_the_plain_ones_run():
+    done = subprocess.run([sys.executable, "-c", WITHOUT_A_FOLDER], capture_output=True, text=True, cwd=ROOT)
+    assert "name one in NUMBA_CACHE_DIR" in done.stdout, done.stderr

@@ -15,6 +15,7 @@ from numba import prange
 
 from mydl import backend
 from mydl.kernels import reference
+from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
 from mydl.kernels.cpu.microkernel import CHANNELS, TAPS, VECTORS, convolve_tile, correlate_tile
 from mydl.kernels.cpu.moves import (
     copy_row,
@@ -26,7 +27,7 @@ from mydl.kernels.cpu.moves import (
     sum_chunks,
     zero,
 )  # fmt: skip
-from mydl.kernels.cpu.parallel import PARALLEL_FROM, compile_parallel, compile_serial, launch
+from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch
 from mydl.kernels.cpu.planes import Plan, forward_plan, input_grad_plan
 from mydl.kernels.cpu.vectors import LANES
 
@@ -34,9 +35,10 @@ __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
 _CHUNKS = 16  # partial sums of a weight gradient, whatever the number of threads, so that the bits are the same
 _PARTIAL_BYTES = 64 * 2**20  # but no more memory than this for them
-_NO_BIAS = np.zeros(1, np.float32)
+NO_BIAS = np.zeros(1, np.float32)
 _VECTORS_AT_A_TIME = 64  # of the output's gradient: CHANNELS rows of them fit the first-level cache
-_OPERATIONS_WORTH_A_THREAD = 1_000_000
+# Some 30 µs. Two threads gain a tenth on less where both cores are free, and take three times as long if one is not.
+_OPERATIONS_WORTH_A_THREAD = 4_000_000
 _local = threading.local()
 
 
@@ -48,8 +50,8 @@ def conv2d(x, w, b, stride, padding, dilation, groups):
     array([[ 8., 12.],
            [20., 24.]], dtype=float32)
     """
-    bias = _NO_BIAS if b is None else b
-    plan = _served(x, w, bias) and forward_plan(x.shape, w.shape, stride, padding, dilation, groups)
+    bias = NO_BIAS if b is None else b
+    plan = served(x, w, bias) and forward_plan(x.shape, w.shape, stride, padding, dilation, groups)
     if not plan:
         return reference.conv2d(x, w, b, stride, padding, dilation, groups)
     y = np.empty((len(x), len(w), *plan.sizes[9:11]), np.float32)
@@ -66,11 +68,11 @@ def conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups):
            [1., 1.]], dtype=float32)
     """
     size = grad.shape[2:]
-    plan = _served(grad, w) and input_grad_plan(tuple(input_shape), w.shape, size, stride, padding, dilation, groups)
+    plan = served(grad, w) and input_grad_plan(tuple(input_shape), w.shape, size, stride, padding, dilation, groups)
     if not plan or not np.isfinite(w).all():
         return reference.conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups)
     dx = np.empty(input_shape, np.float32)
-    _convolve(plan, grad, w, _NO_BIAS, 0, dx)
+    _convolve(plan, grad, w, NO_BIAS, 0, dx)
     return dx
 
 
@@ -83,21 +85,21 @@ def conv2d_weight_grad(grad, x, weight_shape, stride, padding, dilation, groups)
     array([[ 8., 12.],
            [20., 24.]], dtype=float32)
     """
-    plan = _served(grad, x) and forward_plan(x.shape, tuple(weight_shape), stride, padding, dilation, groups)
+    plan = served(grad, x) and forward_plan(x.shape, tuple(weight_shape), stride, padding, dilation, groups)
     if not plan:
         return reference.conv2d_weight_grad(grad, x, weight_shape, stride, padding, dilation, groups)
     dw = np.empty(weight_shape, np.float32)
-    _correlate(plan, _plain(grad), _plain(x), groups, dw)
+    _correlate(plan, plain(grad), plain(x), groups, dw)
     if not np.isfinite(dw).all():
         return reference.conv2d_weight_grad(grad, x, weight_shape, stride, padding, dilation, groups)
     return dw
 
 
-def _served(*arrays) -> bool:
+def served(*arrays) -> bool:
     return all(a.dtype == np.float32 and a.size for a in arrays)
 
 
-def _scratch(size: int) -> int:
+def scratch_memory(size: int) -> int:
     """Address of so many float32, aligned to a cache line.
 
     The memory is the calling thread's own and kept for its next call.
@@ -108,22 +110,22 @@ def _scratch(size: int) -> int:
     return _local.address
 
 
-def _plain(x: np.ndarray) -> np.ndarray:
+def plain(x: np.ndarray) -> np.ndarray:
     """The array, or a copy that is C-contiguous, aligned and writable: kernels are compiled for such ones alone."""
     return x if x.flags.carray else x.copy()
 
 
-def _tasks(plan: Plan, pieces: int) -> int:
+def tasks_for(plan: Plan, pieces: int) -> int:
     """Among how many threads to share the work: one each for what takes at least as long as to wake it."""
     return max(1, min(backend.get_num_threads(), pieces, plan.operations // _OPERATIONS_WORTH_A_THREAD))
 
 
 def _convolve(plan: Plan, x, w, b, b_stride: int, y) -> None:
     """Fill y according to the plan."""
-    arrays = y, _plain(x), _plain(w), _plain(b), b_stride
-    tasks = _tasks(plan, plan.units)
+    arrays = y, plain(x), plain(w), plain(b), b_stride
+    tasks = tasks_for(plan, plan.units)
     each = plan.scratch + len(plan.tables.passes) * CHANNELS * plan.sizes[-1] + 2 * LANES
-    scratch, layout = _scratch(tasks * each), (plan.units, plan.sizes, tuple(plan.tables))
+    scratch, layout = scratch_memory(tasks * each), (plan.units, plan.sizes, tuple(plan.tables))
     if tasks == 1:
         _convolve_units(0, 1, *arrays, scratch, *layout)
     else:
@@ -140,7 +142,7 @@ def _convolve_tasks(tasks, y, x, w, b, b_stride, scratch, each, units, sizes, ta
 
 
 @compile_serial()
-def _address(table):
+def address(table):
     """Where a table begins, signed like every other integer here."""
     return np.int64(table.ctypes.data)
 
@@ -148,7 +150,7 @@ def _address(table):
 @compile_serial()
 def _convolve_units(task, tasks, y_array, x_array, w_array, b_array, b_stride, planes, units, sizes, tables):
     """A task's share of the units (group, block of images, band of rows): pack, convolve, store."""
-    y, x, w, b = _address(y_array), _address(x_array), _address(w_array), _address(b_array)
+    y, x, w, b = address(y_array), address(x_array), address(w_array), address(b_array)
     phases, passes, x_offsets, w_offsets, x_positions, pack, store = tables
     in_lanes, n, groups, in_channels, out_channels = sizes[:5]
     w_group, w_channel, pitch, lines, _, plane, block, band, rows, cols, _, _, _, run_stride = sizes[13:]
@@ -177,10 +179,10 @@ def _convolve_units(task, tasks, y_array, x_array, w_array, b_array, b_stride, p
                     ahead = prefetch(ahead, min(ahead_end, ahead + ahead_step))
                     convolve_tile(
                         results + 4 * (p * CHANNELS * run_stride + v * LANES), run_stride,
-                        planes, _address(x_positions) + 8 * v,
+                        planes, address(x_positions) + 8 * v,
                         w + 4 * (group * w_group + o * w_channel), w_channel,
                         b + 4 * b_stride * (group * out_channels + o), b_stride, channels,
-                        _address(x_offsets) + 8 * passes[p, 0], _address(w_offsets) + 8 * passes[p, 0],
+                        address(x_offsets) + 8 * passes[p, 0], address(w_offsets) + 8 * passes[p, 0],
                         passes[p, 1] - passes[p, 0],
                     )  # fmt: skip
             channel = (image * groups + group) * out_channels + o
@@ -221,7 +223,7 @@ def _pack(planes, x, group, image, images, row, end_row, spare, sizes, phases, p
                 for m in range(max(last, top), end):
                     zero(target + 4 * pack[(m - top) * width], width * LANES)
             images_to_lanes(
-                target, _address(pack) + 8 * (first - top) * width, x + 4 * (c * height + first) * width,
+                target, address(pack) + 8 * (first - top) * width, x + 4 * (c * height + first) * width,
                 image_size, images, max(0, last - first) * width, spare,
             )  # fmt: skip
         return
@@ -255,7 +257,7 @@ def _store(y, results, channel, channels, images, row, end_row, spare, sizes, pa
         if in_lanes:
             first, end = row * step_v, min(end_row * step_v, height)
             lanes_to_images(
-                target + 4 * first * width, image_size, images, source, _address(store),
+                target + 4 * first * width, image_size, images, source, address(store),
                 (end - first) * width, spare + 4 * LANES,
             )  # fmt: skip
             continue
@@ -276,9 +278,9 @@ def _correlate(plan: Plan, grad, x, groups: int, dw) -> None:
     blocks = -(-len(dw) // groups // CHANNELS)
     partial = groups * blocks * len(plan.tables.x_offsets) * CHANNELS
     chunks = max(1, min(_CHUNKS, plan.units // groups, max(4, _PARTIAL_BYTES // (4 * partial))))
-    tasks = _tasks(plan, chunks)
+    tasks = tasks_for(plan, chunks)
     each = plan.scratch + blocks * CHANNELS * plan.sizes[-1] + 2 * LANES
-    scratch = _scratch(tasks * each + chunks * partial)
+    scratch = scratch_memory(tasks * each + chunks * partial)
     launch(
         _correlate_tasks, (tasks - 1) * PARALLEL_FROM, tasks, dw, grad, x, scratch, each, partial, chunks,
         plan.sizes, tuple(plan.tables),
@@ -300,13 +302,13 @@ def _correlate_tasks(tasks, dw, grad, x, scratch, each, partial, chunks, sizes, 
         channel = np.int64(i)
         group, o = channel // out_channels, channel % out_channels
         first = (group * blocks + o // CHANNELS) * padded_taps * CHANNELS + o % CHANNELS
-        sum_chunks(_address(dw) + 4 * channel * taps, taps, partials + 4 * first, CHANNELS, partial, chunks)
+        sum_chunks(address(dw) + 4 * channel * taps, taps, partials + 4 * first, CHANNELS, partial, chunks)
 
 
 @compile_serial()
 def _correlate_chunks(task, tasks, chunks, grad_array, x_array, planes, partials, partial, sizes, tables):
     """A task's chunks: fixed shares of the units (block of images, band of rows) with sums of their own."""
-    grad, x = _address(grad_array), _address(x_array)
+    grad, x = address(grad_array), address(x_array)
     phases, _, x_offsets, _, x_positions, pack, store = tables
     in_lanes, n, groups, in_channels, out_channels = sizes[:5]
     pitch, lines, _, plane, block, band, rows, cols, _, _, _, run_stride = sizes[15:]
@@ -333,7 +335,7 @@ def _correlate_chunks(task, tasks, chunks, grad_array, x_array, planes, partials
                     if in_lanes:
                         images_to_lanes(
                             target,
-                            _address(store),
+                            address(store),
                             source + 4 * row * cols,
                             image_size,
                             images,
@@ -360,6 +362,6 @@ def _correlate_chunks(task, tasks, chunks, grad_array, x_array, planes, partials
                             correlate_tile(
                                 sums + 4 * k * CHANNELS, grads + 4 * (o * CHANNELS * run_stride + v * LANES),
                                 run_stride, planes,
-                                _address(x_positions) + 8 * v, _address(x_offsets) + 8 * k,
+                                address(x_positions) + 8 * v, address(x_offsets) + 8 * k,
                                 min(_VECTORS_AT_A_TIME, vectors - v),
                             )  # fmt: skip

@@ -7,8 +7,10 @@ import math
 import numpy as np
 from numba import prange
 
+from mydl.backend import get_num_threads
 from mydl.kernels import reference
-from mydl.kernels.cpu.parallel import PARALLEL_FROM, compile_parallel, launch
+from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
+from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch
 
 __all__ = ["add", "dropout", "erf", "relu", "relu_backward"]
 
@@ -27,16 +29,26 @@ def _served(*arrays: np.ndarray) -> bool:
 
 def relu(x: np.ndarray) -> np.ndarray:
     """max(x, 0); see `reference.relu`."""
-    if not _served(x):
+    if x.dtype != np.float32 or not x.flags.carray:  # contiguous, aligned and writable, as `_relu` is compiled for
         return reference.relu(x)
     y = np.empty_like(x)
-    launch(_relu, x.size // EACH, x.reshape(-1), y.reshape(-1))
+    if x.size < EACH * PARALLEL_FROM:
+        _relu_some(x.reshape(-1), y.reshape(-1))  # `launch` would cost as much as the work
+    else:
+        launch(_relu, x.size // EACH, get_num_threads(), x.reshape(-1), y.reshape(-1))
     return y
 
 
 @compile_parallel()
-def _relu(x, y):
-    for i in prange(x.size):
+def _relu(tasks, x, y):
+    for task in prange(tasks):
+        first, end = x.size * task // tasks, x.size * (task + 1) // tasks
+        _relu_some(x[first:end], y[first:end])
+
+
+@compile_serial()
+def _relu_some(x, y):
+    for i in range(x.size):
         y[i] = np.float32(0) if x[i] < 0 else x[i]
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numba import prange
 
 from mydl.kernels import reference
-from mydl.kernels.cpu.parallel import compile_parallel, compile_serial, launch
+from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
+from mydl.kernels.cpu.parallel import launch
 
 __all__ = [
     "cross_entropy",

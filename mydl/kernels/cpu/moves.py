@@ -10,8 +10,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from mydl.kernels.cpu.parallel import compile_serial
-from mydl.kernels.cpu.vectors import I32, I64, LANES, element, floats, integers, load, store, transpose
+from mydl.kernels.cpu.compiler import compile_serial
+from mydl.kernels.cpu.vectors import F32, I32, I64, LANES, element, floats, integers, load, store, transpose
 
 __all__ = [
     "copy_row", "gather_row", "images_to_lanes", "lanes_to_images", "prefetch", "scatter_row", "sum_chunks",
@@ -122,7 +122,9 @@ def scatter_row(out, step, x, count):
 @compile_serial()
 def zero(out, count):
     """out[i] = 0 for i < count."""
-    for i in range(count):
+    for i in range(0, count - 15, 16):
+        _zero_16(out + 4 * i)
+    for i in range(count // 16 * 16, count):
         _store_1(out + 4 * i, np.float32(0))
 
 
@@ -190,6 +192,17 @@ def _store_1(typingctx, out, value):
         return context.get_dummy_value()
 
     return types.void(types.int64, types.float32), generate
+
+
+@intrinsic
+def _zero_16(typingctx, out):
+    """Write 16 zeros to an address."""
+
+    def generate(context, builder, signature, args):
+        store(builder, ir.Constant(ir.VectorType(F32, 16), [0.0] * 16), floats(builder, args[0]))
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
 
 
 def _copier(lanes: int):

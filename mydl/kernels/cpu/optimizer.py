@@ -8,7 +8,8 @@ import numpy as np
 from numba import prange
 
 from mydl.kernels import reference
-from mydl.kernels.cpu.parallel import compile_parallel, launch
+from mydl.kernels.cpu.compiler import compile_parallel
+from mydl.kernels.cpu.parallel import launch
 
 __all__ = ["adam_step", "sgd_step"]
 

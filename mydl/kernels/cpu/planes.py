@@ -159,8 +159,8 @@ def _images_in_lanes(problem: _Problem) -> Plan:
     bands = max(-(-rows // band_wanted), min(rows, -(-_PIECES // (blocks * problem.groups))))
     band = -(-rows // bands)
     lines = (band - 1) * step_v + high_v - low_v + 1
-    plane = _skewed((before + lines * pitch) * LANES)
-    run_stride = _skewed((band * cols + VECTORS) * LANES)
+    plane = skewed((before + lines * pitch) * LANES)
+    run_stride = skewed((band * cols + VECTORS) * LANES)
 
     def place(line, column):
         return (before + line * pitch + column) * LANES
@@ -209,7 +209,7 @@ def _pixels_in_lanes(problem: _Problem) -> Plan:
     vectors = -(-run // TILE) * VECTORS
     origin = before_v * pitch + before_h
     filled = ((block - 1) * lines + max(held, band + high_v)) * pitch
-    plane = _skewed(origin + max(filled, vectors * LANES + high_v * pitch + high_h))
+    plane = skewed(origin + max(filled, vectors * LANES + high_v * pitch + high_h))
 
     def place(v, h):
         phase = used.index((v % steps[0], h % steps[1]))
@@ -220,7 +220,7 @@ def _pixels_in_lanes(problem: _Problem) -> Plan:
          min(held_h, -(-(problem.source_size[1] - b) // steps[1]))) for a, b in used
     ]  # fmt: skip
     nowhere = np.zeros(1, np.int64)
-    run_stride = _skewed((vectors + 1) * LANES)
+    run_stride = skewed((vectors + 1) * LANES)
     return _plan(
         problem,
         _sizes(problem, False, pitch, lines, origin, plane, block, band, held, low_v, high_v, run_stride),
@@ -278,7 +278,7 @@ def _plan(problem: _Problem, sizes, phases, place, positions, pack_store, comput
     )
 
 
-def _skewed(length: int) -> int:
+def skewed(length: int) -> int:
     """Distance between rows of `length` elements.
 
     It is an odd number of cache lines, so that rows do not compete for the same places in the cache.

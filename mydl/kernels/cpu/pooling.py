@@ -6,7 +6,8 @@ import numpy as np
 from numba import prange
 
 from mydl.kernels import reference
-from mydl.kernels.cpu.parallel import compile_parallel, launch
+from mydl.kernels.cpu.compiler import compile_parallel
+from mydl.kernels.cpu.parallel import launch
 from mydl.kernels.reference.pooling import pooled_shape, window_divisors
 
 __all__ = ["avg_pool2d", "avg_pool2d_backward", "max_pool2d", "max_pool2d_backward"]

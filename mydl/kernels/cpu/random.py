@@ -8,7 +8,8 @@ from numba import prange, types
 from numba.extending import intrinsic
 
 from mydl.kernels import reference
-from mydl.kernels.cpu.parallel import PARALLEL_FROM, compile_parallel, launch
+from mydl.kernels.cpu.compiler import compile_parallel
+from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch
 from mydl.kernels.reference.random import KEY_STEPS, MULTIPLIERS
 
 __all__ = ["dropout_draws", "philox_words"]

@@ -110,7 +110,7 @@ def _strides(shape: tuple[int, ...]) -> list[int]:
 
 @functools.cache
 def _plan(xp: Any, device: int, tf32: bool, *what: Any) -> _Plan | None:
-    """The plan, made once for each kind and shapes; None where cuDNN has none."""
+    """The plan, made once for each kind, shapes and `tf32`, which it reads itself; None where cuDNN has none."""
     try:
         return _Plan(_handle(xp, device), *what)
     except cudnn().cudnnGraphNotSupportedError:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mydl.backend import array_module
+from mydl.kernels.reference.blocks import for_blocks
 
 __all__ = ["batch_norm", "batch_norm_backward", "batch_norm_eval", "move_statistics"]
 
@@ -47,19 +48,29 @@ def batch_norm(x: Array, weight: Array | None, bias: Array | None, eps: float) -
     axes, shape, count = _layout(x)
     count = max(count, 1)
     wide = np.result_type(x.dtype, np.float32)
+    y, none = xp.empty(x.shape, wide), xp.zeros((2, x.shape[1]), wide)
     with np.errstate(all="ignore"):  # NaN and inf go through
         # The first mean only brings the numbers near zero. What it lacks (its rounding error, much when
         # |mean| >> std) is measured on the differences, where it is small and its square can be taken from
         # the variance.
-        near = x.sum(axis=axes, dtype=wide) / count
-        y = x - near.reshape(shape)
-        rest = y.sum(axis=axes) / count
-        var = _dot(y, y) / count - rest * rest
+        near = sum(for_blocks(lambda images: x[images].sum(axis=axes, dtype=wide), x), start=none[0]) / count
+
+        def centred(images: slice) -> Array:
+            part = xp.subtract(x[images], near.reshape(shape), out=y[images])
+            return xp.stack([part.sum(axis=axes), _dot(part, part)])
+
+        rest, square = sum(for_blocks(centred, x), start=none) / count
+        var = square - rest * rest
         inv_std = 1 / xp.sqrt(var + eps)
         scale = inv_std if weight is None else inv_std * weight
         shift = -rest * scale if bias is None else bias - rest * scale
-        y *= scale.reshape(shape)
-        y += shift.reshape(shape)
+
+        def scaled(images: slice) -> None:
+            part = y[images]
+            part *= scale.reshape(shape)
+            part += shift.reshape(shape)
+
+        for_blocks(scaled, y)
     return y.astype(x.dtype, copy=False), near + rest, var, inv_std
 
 
@@ -84,14 +95,24 @@ def batch_norm_backward(
     axes, shape, count = _layout(x)
     count = max(count, 1)
     wide = np.result_type(x.dtype, np.float32)
+    xp = array_module(x)
+    dx, none = xp.empty(x.shape, wide), xp.zeros((2, x.shape[1]), wide)
+
+    def sums(images: slice) -> Array:
+        part = xp.subtract(x[images], mean.reshape(shape), out=dx[images])
+        return xp.stack([grad[images].sum(axis=axes, dtype=wide), _dot(grad[images], part)])
+
+    def combined(images: slice) -> None:
+        part = dx[images]
+        part *= (-inv_std * dweight / count).reshape(shape)
+        part += grad[images]
+        part -= (dbias / count).reshape(shape)
+        part *= (inv_std if weight is None else inv_std * weight).reshape(shape)
+
     with np.errstate(all="ignore"):  # NaN and inf go through
-        dx = x - mean.reshape(shape)
-        dbias = grad.sum(axis=axes, dtype=wide)
-        dweight = _dot(grad, dx) * inv_std
-        dx *= (-inv_std * dweight / count).reshape(shape)
-        dx += grad
-        dx -= (dbias / count).reshape(shape)
-        dx *= (inv_std if weight is None else inv_std * weight).reshape(shape)
+        dbias, dweight = sum(for_blocks(sums, x), start=none)
+        dweight = dweight * inv_std
+        for_blocks(combined, dx)
     param_dtype = x.dtype if weight is None else weight.dtype
     return (
         dx.astype(x.dtype, copy=False),

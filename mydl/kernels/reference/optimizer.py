@@ -19,7 +19,7 @@ Array = Any  # numpy.ndarray or cupy.ndarray
 BLOCK = 32768
 
 
-def blocks(*arrays: Array | None) -> Iterator[tuple[Array | None, ...]]:
+def blocks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
     """The arrays cut into the same blocks (views; None stays None). On a device one block is everything."""
     size = arrays[0].size
     step = BLOCK if array_module(arrays[0]) is np else max(size, 1)

@@ -53,10 +53,11 @@ def pooled_shape(
     >>> pooled_shape((1, 1, 5, 6), (2, 2), (2, 2), (0, 0), (1, 1), True)
     (3, 3)
     """
-    return tuple(
+    rows, columns = (
         pooled_size(size, k, s, p, d, ceil_mode)
         for size, k, s, p, d in zip(shape[-2:], kernel, stride, padding, dilation, strict=True)
     )
+    return rows, columns
 
 
 def _padded_size(shape: tuple[int, ...], out: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
@@ -115,7 +116,7 @@ def max_pool2d(
     best = xp.full((*x.shape[:2], *out), -np.inf, dtype=x.dtype)
     chosen = xp.empty(best.shape, np.min_scalar_type(kernel[0] * kernel[1]))
     chosen[...] = xp.asarray(np.where(rows, down, 0)[:, None] * kernel[1] + np.where(columns, right, 0))
-    offsets = []
+    offsets: list[int] = []
     for (below, beside), tap in _taps(padded, out, kernel, stride, dilation):
         tap = xp.ascontiguousarray(tap)
         better = (tap > best) | (tap != tap)

@@ -1,0 +1,133 @@
+"""Each kernel is compiled once, in a process of its own, and loaded from disk by all that use it.
+
+A process that compiles a parallel kernel itself runs code that is optimised otherwise than what it keeps on disk: the
+loop's body has been compiled before, alone, and that version is the one that it calls. Sums would then have other last
+bits than in every later run.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import importlib
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core import event
+
+__all__ = ["Compiled", "compile_parallel", "compile_serial"]
+
+# Sums may be regrouped (so that they vectorise) and a · b + c fused, but NaN, inf and -0.0 < x keep their
+# meaning. NumPy's error model divides by zero as IEEE 754 does instead of testing for it. Kernels release the
+# GIL.
+compile_parallel = functools.partial(
+    numba.njit,
+    parallel=True,
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+    fastmath={"reassoc", "contract", "nsz", "arcp"},
+)
+
+# For the serial pieces that parallel kernels are made of.
+compile_serial = functools.partial(numba.njit, nogil=True, cache=True, error_model="numpy")
+
+
+class Compiled(Exception):
+    """Raised by the first call of a parallel kernel that was not on disk, before it has done anything."""
+
+
+class _Compiler(event.Listener):
+    """Numba raises this event for a kernel that is not in its cache on disk: another process then compiles it."""
+
+    def __init__(self) -> None:
+        self.here = False  # whether this process is the one that compiles
+        self.said = False
+        self.asked: set[Any] = set()
+        self.process: Any = None
+        self.owner = 0
+
+    def on_start(self, event: event.Event) -> None:
+        kernel, types = event.data["dispatcher"], event.data["args"]
+        module, name = kernel.py_func.__module__, kernel.py_func.__name__
+        if self.here or not module.startswith("mydl."):
+            return
+        if not self.said:
+            self.said = True
+            print("mydl: compiling kernels once, later runs find them on disk ...", file=sys.stderr)
+        # Asked for a second time it could not be kept on disk; then this process has to compile it.
+        if kernel.targetoptions.get("parallel") and (module, name, types) not in self.asked:
+            self.asked.add((module, name, types))
+            if self._ask(module, name, types):
+                raise Compiled
+
+    def on_end(self, event: event.Event) -> None:
+        pass
+
+    def _ask(self, *request: Any) -> bool:
+        """Whether the other process, which is started for the first request, has compiled the kernel."""
+        with contextlib.suppress(OSError):
+            if self.process is None or self.owner != os.getpid():  # a fork has no children
+                self._start()
+            pickle.dump(request, self.process.stdin)
+            self.process.stdin.flush()
+            return self.process.stdout.readline() == b"compiled\n"
+        return False
+
+    def _start(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", f"from {__name__} import serve; serve()"]
+        # In a session of its own: Ctrl-C is not for it. What it cannot compile this process will complain of.
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+        self.owner = os.getpid()
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Let the other process end; it does when nothing more can come."""
+        if self.process is not None and self.owner == os.getpid():
+            self.process.communicate()
+            self.process = None
+
+
+def serve() -> None:
+    """Compile what the parent asks for, until it has ended."""
+    _compiler.here = True
+    # What else is printed must not come between the answers.
+    answers, sys.stdout = sys.stdout, sys.stderr
+    with contextlib.suppress(EOFError):
+        while True:
+            module, name, types = pickle.load(sys.stdin.buffer)  # the parent's, from no file
+            getattr(importlib.import_module(module), name).compile(types)
+            print("compiled", file=answers, flush=True)
+
+
+@compile_serial()
+def _in_the_folder():
+    """Compiled code of this package is kept where that of this function would be."""
+
+
+def _forget_stale() -> None:
+    """Remove compiled kernels that are older than a source file of this package.
+
+    Numba compiles a kernel anew when the file that it stands in has changed, but not when a function that it
+    calls has changed in another file.
+    """
+    newest = max(source.stat().st_mtime for source in Path(__file__).parent.glob("*.py"))
+    for index in Path(_in_the_folder.stats.cache_path).glob("*.nbi"):
+        with contextlib.suppress(FileNotFoundError):  # another process may do the same
+            if index.stat().st_mtime < newest:
+                index.unlink()
+
+
+_compiler = _Compiler()
+event.register("numba:compile", _compiler)
+_forget_stale()

@@ -1,0 +1,84 @@
+"""Kernels are compiled once, by another process, and are the same code in every process that runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("numba")
+
+from mydl.kernels.cpu import compiler
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(program: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment}
+    )
+
+
+def test_kernels_older_than_the_sources_are_forgotten(tmp_path):
+    """Numba itself would not see that a function called from another file has changed."""
+    keep = """
+import os, pathlib
+from mydl.kernels.cpu import relu
+import numpy as np
+relu(np.zeros(20000, np.float32))
+"""
+    age = """
+for index in pathlib.Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi"):
+    os.utime(index, (0, 0))
+"""
+    done = [run(program, NUMBA_CACHE_DIR=str(tmp_path)) for program in (keep + age, keep, keep)]
+    assert [process.returncode for process in done] == [0, 0, 0], done[0].stderr
+    assert ["compiling" in process.stderr for process in done] == [True, True, False]
+
+
+MOMENTS = """
+import numpy as np
+from mydl.kernels import cpu
+
+x = np.random.default_rng(0).standard_normal((64, 16, 28, 28)).astype(np.float32) * 3 + 1
+y, mean, var, inv_std = cpu.batch_norm(x, None, None, 1e-5)
+print(mean.tobytes().hex(), var.tobytes().hex())
+"""
+
+
+@pytest.mark.slow
+def test_the_run_that_compiles_has_the_bits_of_later_ones(tmp_path):
+    first, second = (run(MOMENTS, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+    assert first.stderr.count("mydl: compiling kernels once") == 1
+    assert second.stderr == ""
+    assert first.stdout == second.stdout
+
+
+@pytest.mark.parametrize("fault", ["no answer", "no process"])
+def test_what_the_other_process_cannot_do_this_one_does(fault, tmp_path):
+    program = f"""
+import subprocess, sys
+import numpy as np
+from mydl.kernels import cpu
+from mydl.kernels.cpu import compiler
+
+if {fault!r} == "no answer":
+    sys.executable = "/bin/true"
+else:
+    sys.executable = "/no/such/program"
+assert cpu.relu(np.array([-1, 2] * 20000, np.float32)).sum() == 40000
+"""
+    done = run(program, NUMBA_CACHE_DIR=str(tmp_path))
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+
+
+def test_the_other_process_ends_with_its_parent():
+    asked = compiler._Compiler()
+    assert asked._ask("mydl.kernels.cpu.elementwise", "_relu", ()) is False  # it takes arguments
+    process = asked.process
+    asked.close()
+    assert process.poll() is not None
