@@ -1,36 +1,23 @@
-"""The NumPy/CuPy switch: which module an array belongs to, devices, transfers, random generators, threads."""
+"""The NumPy/CuPy switch: an array's module, devices, transfers; the default dtype, random generators, threads."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import importlib
 import os
 import sys
 import threading
-import warnings
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from mydl.cupy_loader import load_cupy
+
 __all__ = [
-    "Generator",
-    "array_module",
-    "default_generator",
-    "device",
-    "device_of",
-    "get_default_dtype",
-    "get_num_threads",
-    "is_array",
-    "load_cupy",
-    "manual_seed",
-    "on_device",
-    "philox",
-    "set_default_dtype",
-    "set_num_threads",
-    "to_host",
-]
+    "Generator", "array_module", "default_generator", "device", "device_of", "get_default_dtype", "get_num_threads",
+    "is_array", "manual_seed", "on_device", "philox", "set_default_dtype", "set_num_threads", "to_host",
+]  # fmt: skip
 
 
 def _keep_freed_memory() -> None:
@@ -64,7 +51,7 @@ def array_module(array: Any) -> ModuleType:
         return sys.modules[kind.__module__.partition(".")[0]]
     if isinstance(array, np.ndarray):
         return np
-    raise TypeError(f"expected a NumPy or CuPy array, got {kind.__name__}")
+    raise TypeError(f"wanted a NumPy or CuPy array, got {kind.__name__}")
 
 
 def is_array(value: Any) -> bool:
@@ -84,19 +71,22 @@ class device:
     """
 
     __slots__ = ("index", "type")
+    type: str
+    index: int | None
 
     def __init__(self, type: str | device = "cpu", index: int | None = None) -> None:
         if isinstance(type, device):
-            type, index = type.type, type.index if index is None else index
+            index = type.index if index is None else index
+            type = type.type
         if not isinstance(type, str):
-            raise TypeError(f"device: expected a name such as 'cpu' or 'cuda:0', got {type!r}")
+            raise TypeError(f"device: wanted a name such as 'cpu' or 'cuda:0', got {type!r}")
         name, colon, number = type.partition(":")
         if colon:
             if index is not None or not number.isdigit():
-                raise ValueError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {type!r}")
+                raise ValueError(f"device: wanted 'cpu', 'cuda' or 'cuda:N', got {type!r}")
             index = int(number)
         if name not in ("cpu", "cuda"):
-            raise ValueError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {type!r}")
+            raise ValueError(f"device: wanted 'cpu', 'cuda' or 'cuda:N', got {type!r}")
         self.type = name
         self.index = index
 
@@ -128,96 +118,6 @@ def device_of(array: Any) -> device:
     if isinstance(array, np.ndarray):
         return _CPU
     return device("cuda", int(array.device.id))
-
-
-_checked_cupy: ModuleType | None = None  # the CuPy that `load_cupy` has found to work
-
-
-def load_cupy() -> ModuleType:
-    """CuPy, once it is known to work: installed once, with a driver, a GPU and the CUDA libraries.
-
-    RuntimeError, in one line that says what is missing and what to do, otherwise.
-    """
-    global _checked_cupy
-    loaded = sys.modules.get("cupy")
-    if loaded is not None and loaded is _checked_cupy:
-        return loaded
-    try:
-        with warnings.catch_warnings():  # of several packages, in many lines; here it is one, and an error
-            warnings.filterwarnings("ignore", "[\\s\\S]*CuPy may not function correctly")
-            cupy = importlib.import_module("cupy")
-    except ModuleNotFoundError as error:
-        if error.name != "cupy":
-            raise
-        raise RuntimeError(
-            "CuPy is not installed. Run: pip install cupy-cuda12x (CUDA 12) or cupy-cuda13x (CUDA 13), not both; "
-            "or use --device cpu."
-        ) from None
-    except ImportError as error:
-        _check_packages()
-        raise RuntimeError(_libraries_missing(error, 12)) from error
-    _check_packages()
-    if [int(part) for part in cupy.__version__.split(".")[:2]] < [13, 6]:
-        raise RuntimeError(
-            f"CuPy {cupy.__version__} found, wanted 13.6 or newer. "
-            "Run: pip install -U cupy-cuda12x (CUDA 12) or cupy-cuda13x (CUDA 13), whichever you have."
-        )
-    _check_driver(cupy)
-    _checked_cupy = cupy
-    return cupy
-
-
-def _check_packages() -> None:
-    """RuntimeError if several packages brought a module `cupy`: each has overwritten files of the others."""
-    from importlib.metadata import packages_distributions
-
-    packages = sorted(set(packages_distributions().get("cupy", ())))
-    if len(packages) > 1:
-        raise RuntimeError(
-            f"Only one CuPy may be installed, found {' and '.join(packages)}. "
-            f"Run: pip uninstall -y {' '.join(packages)}, then pip install one of them; or use --device cpu."
-        )
-
-
-def _check_driver(cupy: ModuleType) -> None:
-    """RuntimeError if the driver is missing or too old, no GPU is visible, or the CUDA libraries do not load."""
-    runtime = cupy.cuda.runtime
-    driver, built_for = runtime.driverGetVersion(), runtime.runtimeGetVersion()
-    if driver == 0:
-        raise RuntimeError(f"CuPy {cupy.__version__} found but no NVIDIA driver. Use --device cpu.")
-    try:
-        devices = runtime.getDeviceCount()
-    except runtime.CUDARuntimeError as error:
-        if "InsufficientDriver" in str(error):
-            raise RuntimeError(
-                f"NVIDIA driver supports CUDA {_version(driver)}, CuPy was built for {_version(built_for)}. "
-                f"Update the driver or install the CuPy for CUDA {driver // 1000}; or use --device cpu."
-            ) from error
-        if "NoDevice" not in str(error):
-            raise RuntimeError(f"CuPy {cupy.__version__} found, but CUDA refuses: {error}") from error
-        devices = 0
-    if devices == 0:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
-        raise RuntimeError(f"Driver present but no GPU visible (CUDA_VISIBLE_DEVICES={visible}).")
-    try:  # a wheel without the CUDA libraries fails no sooner than this
-        one = cupy.ones((1, 1), dtype=np.float32)
-        cupy.matmul(one, one)
-    except (ImportError, OSError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and ".so" not in str(error) and ".dll" not in str(error):
-            raise
-        raise RuntimeError(_libraries_missing(error, built_for // 1000)) from error
-
-
-def _version(number: int) -> str:
-    """12090, as the CUDA runtime says it, is 12.9."""
-    return f"{number // 1000}.{number % 1000 // 10}"
-
-
-def _libraries_missing(error: Exception, cuda: int) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]  # CuPy frames what failed in advice
-    named = [line for line in lines if ".so" in line or ".dll" in line]
-    reason = (named or lines or [type(error).__name__])[0]
-    return f'CUDA libraries missing ({reason}). Run: pip install "cupy-cuda{cuda}x[ctk]".'
 
 
 def on_device(array: Any, where: device | str) -> Any:
@@ -308,7 +208,7 @@ class Generator:
     True
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, *, device: Any = None) -> None:  # its numbers are the same on every device
         self._lock = threading.Lock()
         self.manual_seed(seed)
 

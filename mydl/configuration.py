@@ -1,14 +1,15 @@
-"""`show_config`: what mydl computes with on this machine, and what would make it faster."""
+"""What mydl computes with on this machine, and the switches of PyTorch's about it that programs set."""
 
 from __future__ import annotations
 
 import importlib.util
+from typing import Any
 
 import numpy as np
 
 from mydl import backend, blas_core, kernels
 
-__all__ = ["show_config"]
+__all__ = ["compile", "set_float32_matmul_precision", "show_config", "use_deterministic_algorithms"]
 
 
 def show_config() -> str:
@@ -37,3 +38,26 @@ def show_config() -> str:
         state = "ready" if cupy.cuda.is_available() else "no usable GPU or driver"
         lines.append(f"GPU: CuPy {cupy.__version__}, {state}")
     return "\n".join(lines)
+
+
+def compile(model: Any = None, **options: Any) -> Any:
+    """The model or function as it is, also as a decorator: mydl has one way to run it.
+
+    >>> compile(abs)(-1), compile(mode="max-autotune")(abs)(-2)
+    (1, 2)
+    """
+    return (lambda given: given) if model is None else model
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Taken so that PyTorch's programs run: mydl's matrix products are always of "highest" precision.
+
+    >>> set_float32_matmul_precision("high")
+    """
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Taken so that PyTorch's programs run: mydl has one algorithm for each operation.
+
+    >>> use_deterministic_algorithms(True)
+    """

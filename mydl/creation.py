@@ -59,12 +59,7 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
 
 
 def full(
-    size: Any,
-    fill_value: Number | MyTensor,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
+    size: Any, fill_value: Number | MyTensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> MyTensor:
     """The given shape filled with a number, in the dtype that the number alone would have.
 

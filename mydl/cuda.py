@@ -19,26 +19,16 @@ import numpy as np
 
 from mydl import kernels
 from mydl.autograd.op import tensor_of
-from mydl.backend import default_generator, device, load_cupy
+from mydl.backend import default_generator, device
+from mydl.cupy_loader import load_cupy
 from mydl.functions.arguments import integer_range
 from mydl.kernels import capture
 from mydl.tensor import MyTensor
 
 __all__ = [
-    "Graphed",
-    "allow_tf32",
-    "current_device",
-    "device_count",
-    "empty_cache",
-    "graphed",
-    "is_available",
-    "manual_seed",
-    "manual_seed_all",
-    "memory_summary",
-    "set_device",
-    "synchronize",
-    "why_unavailable",
-]
+    "Graphed", "allow_tf32", "current_device", "device_count", "empty_cache", "graphed", "is_available", "manual_seed",
+    "manual_seed_all", "memory_summary", "set_device", "synchronize", "why_unavailable",
+]  # fmt: skip
 
 
 def is_available() -> bool:

@@ -9,7 +9,7 @@ import numbers
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
-from mydl.serialization import atomic_write
+from mydl.files import atomic_write
 
 __all__ = ["History"]
 

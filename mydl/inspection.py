@@ -9,6 +9,7 @@ import numpy as np
 from mydl.functions.conversion import as_dtype
 from mydl.ops.casting import result_dtype
 from mydl.tensor import MyTensor
+from mydl.views import category
 
 __all__ = [
     "can_cast", "finfo", "iinfo", "is_complex", "is_floating_point", "is_tensor", "numel", "promote_types",
@@ -70,7 +71,7 @@ def can_cast(from_: Any, to: Any) -> bool:
     >>> can_cast(np.float32, np.float16), can_cast(np.float32, np.int64)
     (True, False)
     """
-    return "biufc".index(np.dtype(from_).kind.replace("u", "i")) <= "biufc".index(np.dtype(to).kind.replace("u", "i"))
+    return category(np.dtype(from_)) <= category(np.dtype(to))
 
 
 def is_complex(input: MyTensor) -> bool:

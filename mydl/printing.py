@@ -56,13 +56,18 @@ def text_of(tensor: Any) -> str:
     options = {name: _options[name] for name in ("precision", "edgeitems")}
     options["threshold"] = min(_options["threshold"], sys.maxsize)
     options["max_line_width"] = _options["linewidth"] - 1 + array.ndim  # PyTorch counts no closing brackets
+    shown = _shown(array)
     if array.dtype.kind == "f":
-        options["formatter"] = {"float_kind": _float_format(array)}
-    text = np.array2string(array, separator=", ", prefix="tensor(", **options)
+        options["formatter"] = {"float_kind": _float_format(shown)}
+    elif array.dtype.kind == "b":
+        width = max((len(str(x)) for x in shown.flat), default=0)
+        options["formatter"] = {"bool": lambda x: str(x).rjust(width)}
+    text = np.array2string(array, separator=", ", prefix="tensor(", **options).replace(", ..., ", ",  ..., ")
     notes = []
     if array.size == 0 and array.ndim > 1:
         notes.append(f"size={array.shape}")
-    if array.dtype not in (get_default_dtype(), np.dtype(np.int64), np.dtype(bool)):
+    usual = (np.dtype(np.int64), np.dtype(bool)) if array.size else ()
+    if array.dtype not in (get_default_dtype(), *usual):
         notes.append(f"dtype={array.dtype}")
     if tensor.device.type != "cpu":
         notes.append(f"device='{tensor.device}'")
@@ -72,6 +77,14 @@ def text_of(tensor: Any) -> str:
     elif tensor.requires_grad:
         notes.append("requires_grad=True")
     return f"tensor({', '.join([text, *notes])})"
+
+
+def _shown(array: np.ndarray) -> np.ndarray:
+    """The elements that are printed: all, or those at the ends of a long tensor."""
+    if array.size <= _options["threshold"]:
+        return array
+    ends = _options["edgeitems"]
+    return array[np.ix_(*(np.r_[:ends, n - ends : n] if n > 2 * ends else np.arange(n) for n in array.shape))]
 
 
 def _float_format(array: np.ndarray) -> Callable[[Any], str]:
@@ -89,5 +102,5 @@ def _float_format(array: np.ndarray) -> Callable[[Any], str]:
             return str(float(x))
         return f"{x:.{precision}e}" if wide else f"{x:.0f}." if whole else f"{x:.{precision}f}"
 
-    width = max((len(plain(x)) for x in array.flat), default=0) if array.size <= _options["threshold"] else 0
+    width = max((len(plain(x)) for x in finite[finite != 0]), default=0)  # as in PyTorch, of these alone
     return lambda x: plain(x).rjust(width)

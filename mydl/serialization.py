@@ -1,4 +1,4 @@
-"""State files without pickle, in the formats of safetensors and NumPy's .npz, written whole or not at all.
+"""State files without pickle, in the formats of safetensors and NumPy's .npz.
 
 A state dict is a mapping from names to tensors; a checkpoint has such dicts in a structure around them.
 Files are treated as coming from a stranger: nothing in them is executed, and every size that a header
@@ -12,8 +12,6 @@ import io
 import json
 import math
 import os
-import re
-import secrets
 import stat
 import zipfile
 from collections import Counter
@@ -26,10 +24,11 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from mydl.files import atomic_write
 from mydl.nested import Damaged, flatten, restore
 from mydl.tensor import MyTensor
 
-__all__ = ["atomic_write", "load", "load_metadata", "remove_leftovers", "save"]
+__all__ = ["load", "load_metadata", "save"]
 
 # The dtypes both formats and NumPy share, under safetensors' codes; NumPy has no bfloat16 or 8-bit floats.
 _DTYPES = {
@@ -48,86 +47,7 @@ _SMALL = 64 << 20  # bytes that a compressed .npz may always unpack to ...
 _INFLATION = 100  # ... and beyond them, how many times its own size
 
 
-@contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file for writing that appears under its name complete and on disk, or not at all.
-
-    The bytes go to a temporary file in the same folder, which is synced and then renamed over `path`. If
-    anything fails on the way (a full disk, Ctrl-C, an error in the `with` block) it is removed and an older
-    file at `path` stays as it was. A symbolic link at `path` is followed.
-
-    Yields:
-        A binary file, open for writing.
-
-    Raises:
-        OSError: `path` cannot be written; the error names `path`.
-
-    Example:
-        >>> import pathlib, tempfile
-        >>> folder = pathlib.Path(tempfile.mkdtemp())
-        >>> with atomic_write(folder / "notes.txt") as file:
-        ...     _ = file.write(b"whole")
-        >>> [p.name for p in folder.iterdir()]
-        ['notes.txt']
-    """
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.tmp")
-    try:
-        # Mode "x" gives the permissions that a plain open() would, which tempfile's 0600 are not.
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-        _sync_folder(target.parent)
-    except BaseException as error:
-        _remove(temporary)
-        if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
-            raise OSError(error.errno, f"cannot write: {error.strerror}", os.fspath(path)) from error
-        raise
-
-
-def remove_leftovers(folder: str | os.PathLike[str]) -> None:
-    """Remove what `atomic_write` could not: the temporary files of processes that were killed.
-
-    For a folder to which no other process writes.
-
-    Example:
-        >>> import pathlib, tempfile
-        >>> folder = pathlib.Path(tempfile.mkdtemp())
-        >>> _ = (folder / f".notes.txt.{'0' * 16}.tmp").write_text("ha")
-        >>> remove_leftovers(folder)
-        >>> list(folder.iterdir())
-        []
-    """
-    for path in Path(folder).iterdir():
-        if re.fullmatch(r"\..+\.[0-9a-f]{16}\.tmp", path.name):
-            _remove(path)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return  # the error that led here is the one to report
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable. Windows cannot open folders, and needs no such call."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def save(
-    obj: Any,
-    f: str | os.PathLike[str] | BinaryIO,
-    metadata: Mapping[str, str] | None = None,
-) -> None:
+def save(obj: Any, f: str | os.PathLike[str] | BinaryIO, metadata: Mapping[str, str] | None = None) -> None:
     """Write a state dict, or nested dicts and lists around tensors, whole or not at all.
 
     A dict from names to tensors becomes a plain state file that other programs read. Around it may be dicts,
@@ -182,7 +102,8 @@ def load(
 
     Args:
         f: a path, or a binary file open for reading.
-        map_location: the device to put the tensors on; the host if None.
+        map_location: the device to put the tensors on; the host if None. Also a dict that says where "cpu" goes, or a
+            function that gets a tensor and "cpu" and gives it back, there or elsewhere.
         weights_only, mmap: taken so that PyTorch's calls run; no file can bring in code here.
 
     Raises:
@@ -197,16 +118,17 @@ def load(
         >>> load(path)["epoch"], load(path)["model"]["bias"].dtype
         (3, dtype('float16'))
     """
-    if callable(map_location) or isinstance(map_location, Mapping):
-        raise NotImplementedError(f"load: map_location={map_location!r}: wanted a device or its name")
+    where = map_location.get("cpu") if isinstance(map_location, Mapping) else map_location
     with _opened(f) as file:
         arrays, metadata = _read_npz(file) if _is_npz(f, file) else _read_safetensors(file, f)
         tensors = {name: MyTensor(array) for name, array in arrays.items()}
         structure = metadata.get(_STRUCTURE)
         if structure is not None:
             restore(tensors, structure)
-    if map_location is not None:
-        tensors = {name: tensor.to(map_location) for name, tensor in tensors.items()}
+    if callable(where):
+        tensors = {name: where(tensor, "cpu") for name, tensor in tensors.items()}
+    elif where is not None:
+        tensors = {name: tensor.to(where) for name, tensor in tensors.items()}
     return tensors if structure is None else restore(tensors, structure)
 
 
@@ -281,7 +203,7 @@ def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _opened(f: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
+def _opened(f: Any) -> Iterator[Any]:
     """Open a state file, and turn whatever its bytes provoke into a ValueError or OSError that names it."""
     is_path = isinstance(f, (str, os.PathLike))
     name = os.fspath(f) if is_path else getattr(f, "name", type(f).__name__)

@@ -1,23 +1,25 @@
-"""MyTensor: an array, its gradient and its place in the graph. What it computes stands in methods.py and functions/."""
+"""MyTensor: an array, what there is to know of it, and the ways from it to Python, NumPy and other tensors.
+
+What it computes stands in methods.py and functions/, its gradient in autograd/differentiable.py, and changes in place
+and views in views.py.
+"""
 
 from __future__ import annotations
 
 import copy
-import sys
-import warnings
-import weakref
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from mydl.autograd.differentiable import Differentiable
 from mydl.autograd.engine import Variable
 from mydl.autograd.modes import mode
-from mydl.autograd.op import alike, bind, describe, tensor_of
+from mydl.autograd.op import bind, tensor_of
 from mydl.backend import array_module, device, device_of, get_default_dtype, on_device, to_host
-from mydl.errors import ShapeError
 from mydl.functions.arguments import Size, note_range, shape_of
-from mydl.functions.conversion import as_array, as_dtype, check_memory_format, contiguous_format, filling, read_to
+from mydl.functions.conversion import as_array, as_dtype, check_memory_format, contiguous_format, filling
 from mydl.functions.joining import unbind
 from mydl.methods import Methods
 from mydl.ops import recorded
@@ -25,31 +27,16 @@ from mydl.ops.shape import Permute
 from mydl.printing import text_of
 from mydl.views import Shared
 
-__all__ = ["HookHandle", "MyTensor", "Parameter", "read_to", "tensor"]
-
+__all__ = ["MyTensor", "Parameter", "tensor"]
 
 # What ties a tensor to its graph, its hooks and its optimizer: a deep copy is free of all that.
-_NOT_COPIED = frozenset(
-    [
-        "array",
-        "hooks",
-        "after_hooks",
-        "retains_grad",
-        "_version",
-        "_node",
-        "_base",
-        "_range",
-        "_views",
-        "_seen",
-        "_slot",
-        "_grad_buffer",
-        "_buffer_taken",
-        "_buffer_references",
-    ]
-)
+_NOT_COPIED = {
+    "array", "hooks", "after_hooks", "retains_grad", "_version", "_node", "_base", "_range", "_views", "_seen", "_slot",
+    "_grad_buffer", "_buffer_taken", "_buffer_references",
+}  # fmt: skip
 
 
-class MyTensor(Methods, Shared):
+class MyTensor(Methods, Shared, Differentiable):
     """An array that remembers how it was computed.
 
     `MyTensor(data)` shares the memory of an array and keeps its dtype; lists of Python numbers become the default
@@ -63,13 +50,8 @@ class MyTensor(Methods, Shared):
     tensor([2., 4.])
     """
 
-    # NumPy arrays leave `array * tensor` to the tensor's operators.
-    __array_ufunc__ = None
-
     _range: Any = None  # of integers on a GPU, (version, smallest, largest); see integer_range
-    _slot: Any = None  # its place in an optimizer's flat buffers, a mydl.optim.flat.Slot
-    _buffer_taken = False  # this backward pass writes straight into _grad_buffer
-    _buffer_references = 0  # how many references to _grad_buffer there are while nobody else holds it
+    _slot: Any = None  # its place in an optimizer's flat buffers, a mydl.optim.buffers.Slot
 
     def __init__(
         self, data: Any = (), dtype: Any = None, *sizes: Any, device: Any = None, requires_grad: bool = False
@@ -90,51 +72,141 @@ class MyTensor(Methods, Shared):
         if requires_grad:
             self.requires_grad = True
 
-    # What it is ----------------------------------------------------------------------------------------------
+    # Its shape -------------------------------------------------------------------------------------------------
 
     @property
     def shape(self) -> Size:
         """The sizes of its dimensions."""
         return Size(self.array.shape)
 
-    @property
-    def dtype(self) -> np.dtype:
-        """The type of its elements, a NumPy dtype such as `mydl.float32`."""
-        return self.array.dtype
+    def size(self, dim: int | None = None) -> Any:
+        """Its shape, or its size along `dim`."""
+        return self.shape if dim is None else self.shape[dim]
 
     @property
     def ndim(self) -> int:
         """The number of its dimensions."""
         return self.array.ndim
 
-    @property
-    def device(self) -> device:
-        """Where its array lives."""
-        return device_of(self.array)
+    def dim(self) -> int:
+        """The number of its dimensions."""
+        return self.array.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        """The number of its elements."""
+        return int(self.array.size)
+
+    nelement = numel
+
+    def is_same_size(self, other: MyTensor) -> bool:
+        """Whether another tensor has its shape."""
+        return self.shape == other.shape
+
+    def __len__(self) -> int:
+        if not self.array.shape:
+            raise TypeError("len() of a tensor of zero dimensions")
+        return self.array.shape[0]
+
+    def __iter__(self) -> Iterator[MyTensor]:
+        if not self.array.shape:
+            raise TypeError("iteration over a tensor of zero dimensions")
+        return iter(unbind(self, 0))
+
+    def __reversed__(self) -> MyTensor:
+        return self.flip(0) if self.array.ndim else self
+
+    # Its elements ----------------------------------------------------------------------------------------------
 
     @property
-    def xp(self) -> Any:
-        """NumPy or CuPy, whichever its array belongs to."""
-        return array_module(self.array)
+    def dtype(self) -> np.dtype:
+        """The type of its elements, a NumPy dtype such as `mydl.float32`."""
+        return self.array.dtype
 
-    def size(self, dim: int | None = None) -> Any:
-        """Its shape, or its size along `dim`."""
-        return self.shape if dim is None else self.shape[dim]
+    def is_floating_point(self) -> bool:
+        """Whether its elements are floats."""
+        return self.array.dtype.kind == "f"
 
-    @property
-    def is_cuda(self) -> bool:
-        """Whether its array lives on a GPU."""
-        return not isinstance(self.array, np.ndarray)
+    def is_complex(self) -> bool:
+        """Whether its elements are complex numbers."""
+        return self.array.dtype.kind == "c"
+
+    def is_signed(self) -> bool:
+        """Whether its dtype has negative numbers."""
+        return self.array.dtype.kind in "ifc"
 
     @property
     def itemsize(self) -> int:
         """The bytes of one element."""
         return self.array.dtype.itemsize
 
+    def element_size(self) -> int:
+        """The bytes of one element."""
+        return self.array.dtype.itemsize
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).array.any())
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def __format__(self, spec: str) -> str:
+        number = self.array.ndim == 0 and (spec or type(self) is MyTensor)
+        return format(self.item(), spec) if number else format(repr(self), spec)
+
+    # Its memory and device -------------------------------------------------------------------------------------
+
     @property
     def nbytes(self) -> int:
         """The bytes of all its elements."""
         return int(self.array.nbytes)
+
+    def stride(self, dim: int | None = None) -> Any:
+        """How many elements apart neighbours along each dimension (or along `dim`) lie in memory."""
+        strides = tuple(n // self.array.dtype.itemsize for n in self.array.strides)
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self, memory_format: str = contiguous_format) -> bool:
+        """Whether its memory is in C order; of (N, C, H, W) with the channels last, for mydl.channels_last."""
+        check_memory_format(memory_format, "is_contiguous")
+        array = self.array
+        if memory_format == "channels_last":
+            return array.ndim == 4 and bool(array.transpose(0, 2, 3, 1).flags.c_contiguous)
+        return bool(array.flags.c_contiguous)
+
+    def data_ptr(self) -> int:
+        """The address of its first element."""
+        return int(self.array.ctypes.data) if isinstance(self.array, np.ndarray) else int(self.array.data.ptr)
+
+    def pin_memory(self) -> MyTensor:
+        """Itself: host memory is not pinned here, and copies to a GPU work all the same."""
+        return self
+
+    @property
+    def xp(self) -> Any:
+        """NumPy or CuPy, whichever its array belongs to."""
+        return array_module(self.array)
+
+    @property
+    def device(self) -> device:
+        """Where its array lives."""
+        return device_of(self.array)
+
+    def get_device(self) -> int:
+        """The number of its GPU; -1 on the CPU."""
+        return -1 if self.is_cpu else self.device.index or 0
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether its array lives on a GPU."""
+        return not isinstance(self.array, np.ndarray)
+
+    is_cpu = property(lambda self: isinstance(self.array, np.ndarray), doc="Whether its array is on the host.")
+
+    is_sparse = is_quantized = is_meta = False  # there are no such tensors here; optimisers written for PyTorch ask
+
+    # Transposed and summed -------------------------------------------------------------------------------------
 
     @property
     def T(self) -> MyTensor:
@@ -157,54 +229,6 @@ class MyTensor(Methods, Shared):
             raise RuntimeError(f"H: wanted a matrix, got shape {self.shape}; use .mH")
         return self.mT
 
-    def element_size(self) -> int:
-        """The bytes of one element."""
-        return self.array.dtype.itemsize
-
-    def stride(self, dim: int | None = None) -> Any:
-        """How many elements apart neighbours along each dimension (or along `dim`) lie in memory."""
-        strides = tuple(n // self.array.dtype.itemsize for n in self.array.strides)
-        return strides if dim is None else strides[dim]
-
-    def is_contiguous(self, memory_format: str = contiguous_format) -> bool:
-        """Whether its memory is in C order; of (N, C, H, W) with the channels last, for mydl.channels_last."""
-        check_memory_format(memory_format, "is_contiguous")
-        array = self.array
-        if memory_format == "channels_last":
-            return array.ndim == 4 and bool(array.transpose(0, 2, 3, 1).flags.c_contiguous)
-        return bool(array.flags.c_contiguous)
-
-    def data_ptr(self) -> int:
-        """The address of its first element."""
-        return int(self.array.ctypes.data) if isinstance(self.array, np.ndarray) else int(self.array.data.ptr)
-
-    def dim(self) -> int:
-        """The number of its dimensions."""
-        return self.array.ndim
-
-    def numel(self) -> int:
-        """The number of its elements."""
-        return int(self.array.size)
-
-    is_cpu = property(lambda self: isinstance(self.array, np.ndarray), doc="Whether its array is on the host.")
-    is_sparse = is_quantized = is_meta = False  # there are no such tensors here; optimisers written for PyTorch ask
-
-    def get_device(self) -> int:
-        """The number of its GPU; -1 on the CPU."""
-        return -1 if self.is_cpu else self.device.index or 0
-
-    def is_complex(self) -> bool:
-        """Whether its elements are complex numbers."""
-        return self.array.dtype.kind == "c"
-
-    def is_signed(self) -> bool:
-        """Whether its dtype has negative numbers."""
-        return self.array.dtype.kind in "ifc"
-
-    def is_same_size(self, other: MyTensor) -> bool:
-        """Whether another tensor has its shape."""
-        return self.shape == other.shape
-
     def sum_to_size(self, *size: Any) -> MyTensor:
         """Its sums over the dimensions along which a tensor of shape `size` would broadcast to it."""
         wanted = shape_of(size, "sum_to_size")
@@ -214,36 +238,7 @@ class MyTensor(Methods, Shared):
         dims = tuple(i for i in range(self.ndim) if i < spare or wanted[i - spare] != self.shape[i])
         return (self.sum(dims, keepdim=True) if dims else self).reshape(wanted)
 
-    nelement = numel
-    ndimension = dim
-
-    def is_floating_point(self) -> bool:
-        """Whether its elements are floats."""
-        return self.array.dtype.kind == "f"
-
-    def __len__(self) -> int:
-        if not self.array.shape:
-            raise TypeError("len() of a tensor of zero dimensions")
-        return self.array.shape[0]
-
-    def __iter__(self) -> Iterator[MyTensor]:
-        if not self.array.shape:
-            raise TypeError("iteration over a tensor of zero dimensions")
-        return iter(unbind(self, 0))
-
-    def __reversed__(self) -> MyTensor:
-        return self.flip(0) if self.array.ndim else self
-
-    def __contains__(self, value: Any) -> bool:
-        return bool((self == value).array.any())
-
-    def __repr__(self) -> str:
-        return text_of(self)
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.array.ndim == 0 else format(repr(self), spec)
-
-    # Leaving the graph and the device ------------------------------------------------------------------------
+    # As Python numbers and NumPy arrays ------------------------------------------------------------------------
 
     def item(self) -> Any:
         """Its one element as a Python number; RuntimeError if it has more or none."""
@@ -255,14 +250,32 @@ class MyTensor(Methods, Shared):
         """Its elements as nested lists of Python numbers (one number for zero dimensions)."""
         return to_host(self.array).tolist()
 
+    def __bool__(self) -> bool:
+        if self.array.size != 1:
+            raise RuntimeError(f"bool: the truth of a tensor of shape {self.shape} is ambiguous; use .any() or .all()")
+        return bool(self.array.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.array.dtype.kind not in "biu" or self.array.size != 1:
+            raise TypeError(f"index: wanted one integer, got a tensor of shape {self.shape} and dtype {self.dtype}")
+        return int(self.array.item())
+
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """Its array on the host, sharing memory on the CPU. A tensor that requires a gradient is detached first."""
+        """Its array on the host, sharing memory on the CPU. With a gradient to track that takes `force`."""
         if self.requires_grad and not force and mode.grad:
             raise RuntimeError("numpy: this tensor requires a gradient; use .detach().numpy()")
         return to_host(self.array)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    # Tensors made from it --------------------------------------------------------------------------------------
 
     def detach(self) -> MyTensor:
         """A tensor of the same memory that is in no graph; an in-place change of it is noticed by backward."""
@@ -281,16 +294,15 @@ class MyTensor(Methods, Shared):
         self._range = None
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
-        """In `dtype`, also given as `mydl.LongTensor`; without an argument, the dtype itself."""
+        """In `dtype`, also given as `mydl.LongTensor` or "torch.LongTensor"; without an argument, the dtype itself."""
+        old = re.fullmatch(r"torch\.(Bool|Byte|Char|Short|Int|Long|Half|Float|Double)Tensor", str(dtype))
+        if old:
+            return getattr(self, old[1].lower())()
         return self.dtype if dtype is None else self.to(np.dtype(getattr(dtype, "dtype", dtype)))
 
     def astype(self, dtype: Any) -> MyTensor:
         """In `dtype`, by NumPy's name."""
         return self.to(np.dtype(dtype))
-
-    def pin_memory(self) -> MyTensor:
-        """Itself: host memory is not pinned here, and copies to a GPU work all the same."""
-        return self
 
     def new(self, *data: Any) -> MyTensor:
         """PyTorch's older name for `new_empty(*sizes)` and `new_tensor(data)`."""
@@ -303,13 +315,7 @@ class MyTensor(Methods, Shared):
         return MyTensor(array, device=device or self.device, requires_grad=requires_grad)
 
     def new_full(
-        self,
-        size: Any,
-        fill_value: Any,
-        *,
-        dtype: Any = None,
-        device: Any = None,
-        requires_grad: bool = False,
+        self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
     ) -> MyTensor:
         """A tensor of shape `size` filled with a number, in this one's dtype and on its device by default."""
         value = filling(fill_value, as_dtype(dtype) or self.dtype, "new_full")
@@ -344,188 +350,6 @@ class MyTensor(Methods, Shared):
         made._version = [0]
         return made
 
-    # As a Python number --------------------------------------------------------------------------------------
-
-    def __bool__(self) -> bool:
-        if self.array.size != 1:
-            raise RuntimeError(f"bool: the truth of a tensor of shape {self.shape} is ambiguous; use .any() or .all()")
-        return bool(self.array.item())
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __index__(self) -> int:
-        if self.array.dtype.kind not in "biu" or self.array.size != 1:
-            raise TypeError(f"index: wanted one integer, got a tensor of shape {self.shape} and dtype {self.dtype}")
-        return int(self.array.item())
-
-    # Gradients -----------------------------------------------------------------------------------------------
-
-    @property
-    def requires_grad(self) -> bool:
-        """Whether a gradient is wanted for it, or flows through it."""
-        return self.vertex() is not None
-
-    @requires_grad.setter
-    def requires_grad(self, wanted: bool) -> None:
-        if wanted and self.array.dtype.kind not in "fc":
-            raise RuntimeError(f"requires_grad: only floating tensors can require a gradient, this one is {self.dtype}")
-        if self._node is not None:
-            if not wanted:
-                raise RuntimeError("requires_grad: it can be switched off on leaf tensors only; use .detach()")
-            return
-        self._requires_grad = bool(wanted)
-
-    @property
-    def grad(self) -> Any:
-        """The gradient that backward passes have added up here, a MyTensor; None before the first.
-
-        Only leaves get one, and what `retain_grad` was called on; looked for elsewhere it is None, with a warning.
-        """
-        grad = self.__dict__.get("grad")
-        if grad is None and self._node is not None and not self.__dict__.get("retains_grad"):
-            warnings.warn(
-                f"grad: this tensor, {self.shape} {self.dtype}, is not a leaf but a result, of {self._node.name()}, "
-                "and keeps no gradient; call .retain_grad() on it before backward, or read the gradient of a leaf",
-                stacklevel=2,
-            )
-        return grad
-
-    @grad.setter
-    def grad(self, grad: Any) -> None:
-        if grad is not None and (not isinstance(grad, MyTensor) or grad.array.shape != self.array.shape):
-            raise (ShapeError if isinstance(grad, MyTensor) else TypeError)(
-                f"grad: wanted None or a tensor of shape {self.shape}, got {describe(grad)}"
-            )
-        self.__dict__["grad"] = grad
-
-    def requires_grad_(self, requires_grad: bool = True) -> MyTensor:
-        """Set requires_grad; returns the tensor itself."""
-        self.requires_grad = requires_grad
-        return self
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether it was made by the user and not by a recorded operation."""
-        return self.vertex() is None or self._node is None
-
-    @property
-    def grad_fn(self) -> Any:
-        """The node of the graph that made it; None for a leaf."""
-        return self._node if self._base is None else self._current_node()
-
-    def backward(
-        self,
-        gradient: Any = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-        inputs: Any = None,
-    ) -> None:
-        """Add the gradient of this tensor to the `.grad` of the leaves it was computed from.
-
-        `gradient` is dL/d(this tensor), 1 by default where it has one element. `retain_graph` keeps what a second
-        backward through the same graph needs; `create_graph` records this one, so that it can be differentiated.
-        """
-        from mydl.autograd.gradients import backward
-
-        backward(self, gradient, retain_graph, create_graph, inputs)
-
-    def accumulate(self, grad: Any) -> None:
-        """Add a gradient to `.grad`, after the hooks; the engine calls this once for each backward pass."""
-        if isinstance(grad, Variable):
-            self.grad = grad if self.grad is None else self.grad + grad
-        elif self.grad is not None:
-            if self.grad._node is not None:
-                self.grad = self.grad.detach() + tensor_of(grad)
-            else:
-                self.grad.array += grad
-                self.grad._version[0] += 1
-        else:
-            self.grad = tensor_of(self._own(grad))
-        self._buffer_taken = False
-        if self.after_hooks is not None:
-            for hook in list(self.after_hooks):
-                hook(self)
-
-    def _own(self, grad: Any) -> Any:
-        """The gradient in memory of its own: the optimizer's buffer where that is free, otherwise a copy."""
-        buffer = self._grad_buffer
-        if grad is buffer:
-            return grad
-        if buffer is None or not alike(buffer, self.array) or sys.getrefcount(buffer) > self._buffer_references:
-            return array_module(grad).array(grad)
-        buffer[...] = grad
-        return buffer
-
-    def detach_(self) -> MyTensor:
-        """Take this tensor out of its graph; returns the tensor itself."""
-        if self._base is not None:
-            raise RuntimeError("detach_: a view cannot be detached in place; use .detach()")
-        self._node = None
-        self._requires_grad = False
-        return self
-
-    def register_post_accumulate_grad_hook(self, hook: Any) -> Any:
-        """Call `hook(tensor)` after a gradient has been added to this leaf's `.grad`; returns a removable handle."""
-        if self.vertex() is not self:
-            raise RuntimeError("register_post_accumulate_grad_hook: wanted a leaf tensor that requires a gradient")
-        if self.after_hooks is None:
-            self.after_hooks = []
-        self.after_hooks.append(hook)
-        return HookHandle(self.after_hooks, hook)
-
-    def register_hook(self, hook: Any) -> Any:
-        """Call `hook(grad)` when its gradient is computed; a tensor that it returns replaces the gradient.
-
-        Returns a handle whose `remove()` takes the hook away.
-        """
-        vertex = self.vertex()
-        if vertex is None:
-            raise RuntimeError("register_hook: this tensor does not require a gradient")
-        if vertex.hooks is None:
-            vertex.hooks = []
-        # What retain_grad keeps is the gradient that the other hooks leave, so its own hook stays the last.
-        last = (
-            len(vertex.hooks) - 1 if vertex.hooks and getattr(vertex.hooks[-1], "keeps", False) else len(vertex.hooks)
-        )
-        vertex.hooks.insert(last, hook)
-        return HookHandle(vertex.hooks, hook)
-
-    def retain_grad(self) -> None:
-        """Keep the gradient of a tensor that is not a leaf in its `.grad` too."""
-        vertex = self.vertex()
-        if vertex is None:
-            raise RuntimeError("retain_grad: this tensor does not require a gradient")
-        if vertex is self or self.retains_grad:
-            return
-        self.retains_grad = True
-        this = weakref.ref(self)  # the graph must not keep its results alive
-
-        def keep(grad: MyTensor) -> None:
-            tensor = this()
-            if tensor is not None:
-                tensor.grad = grad.clone() if tensor.grad is None else tensor.grad + grad
-
-        keep.keeps = True  # type: ignore[attr-defined]
-        self.register_hook(keep)
-
-    retains_grad = False
-
-
-class HookHandle:
-    """Takes a hook away again."""
-
-    def __init__(self, hooks: list, hook: Any) -> None:
-        self._hooks = hooks
-        self._hook = hook
-
-    def remove(self) -> None:
-        """Take the hook away; doing it twice is harmless."""
-        self._hooks[:] = [hook for hook in self._hooks if hook is not self._hook]
-
 
 class Parameter(MyTensor):
     """A tensor that a module trains: assigned to a `NeuralNetwork`, it is registered as one of its parameters.
@@ -539,7 +363,7 @@ class Parameter(MyTensor):
 
     def __deepcopy__(self, memo: dict) -> Parameter:
         """A copy starts without a gradient, as in PyTorch."""
-        made = super().__deepcopy__(memo)
+        made: Any = super().__deepcopy__(memo)
         made.grad = None
         return made
 

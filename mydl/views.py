@@ -20,7 +20,7 @@ from mydl.functions.shape import expand
 from mydl.ops.elementwise import Clone
 from mydl.ops.indexing import PutView
 
-__all__ = ["Shared"]
+__all__ = ["Shared", "category"]
 
 
 class Shared(Variable):
@@ -92,7 +92,7 @@ class Shared(Variable):
                 f"in-place: a result of shape {result.shape} does not fit a tensor of shape {self.shape}"
             )
         if result.dtype != self.dtype:
-            if _category(result.dtype) > _category(self.dtype):
+            if category(result.dtype) > category(self.dtype):
                 raise RuntimeError(f"in-place: a {result.dtype} result cannot be stored in a {self.dtype} tensor")
             result = result.to(self.dtype)
         was_recorded = mode.grad and self.vertex() is not None
@@ -169,5 +169,10 @@ class Shared(Variable):
         return self.copy_(0)
 
 
-def _category(dtype: np.dtype) -> int:
-    return "biufc".index(dtype.kind) if dtype.kind != "u" else 1
+def category(dtype: np.dtype) -> int:
+    """The order of what a dtype holds, booleans, integers, floats, complex numbers: none goes into one before it.
+
+    >>> category(np.dtype(np.uint8)) < category(np.dtype(np.float16))
+    True
+    """
+    return "bifc".index(dtype.kind.replace("u", "i"))

@@ -23,8 +23,8 @@ from typing import Any
 
 import mydl
 from mydl import plotting
-from mydl.backend import load_cupy
-from mydl.serialization import atomic_write
+from mydl.cupy_loader import load_cupy
+from mydl.files import atomic_write
 from scripts.benchmark_tools.measure import GROUPS, QUICK, USUAL, Benchmark, Sizes
 from scripts.benchmark_tools.report import figure, report
 from scripts.benchmark_tools.turns import LIBRARIES, Team
@@ -37,33 +37,15 @@ def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
     parser = CommandLine("benchmark", "Measure mydl beside PyTorch and JAX on this machine.")
     add = parser.add_argument
     add("--quick", action="store_true", help="small sizes: to see that it works, not to quote")
-    add(
-        "--only",
-        nargs="+",
-        choices=tuple(GROUPS),
-        metavar="NAME",
-        help=f"measure these alone: {', '.join(GROUPS)}",
-    )
+    add("--only", nargs="+", choices=tuple(GROUPS), metavar="NAME", help=f"measure these alone: {', '.join(GROUPS)}")
     add("--rounds", type=positive_int, metavar="N", help=f"turns of each library ({Sizes.rounds})")
     add("--threads", type=positive_int, default=mydl.get_num_threads(), metavar="N", help="CPU threads")
     add("--data-dir", metavar="DIR", help="folder of MNIST's files (else MYDL_DATA), for data and goal")
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute")
-    add(
-        "--variants",
-        action="store_true",
-        help="also PyTorch with channels_last and fused Adam, and torch.compile",
-    )
+    parser.add_common("--device")
+    add("--variants", action="store_true", help="also PyTorch with channels_last and fused Adam, and torch.compile")
     add("--out", metavar="FILE.json", help="the figures (results/benchmark.json, on a GPU benchmark-cuda.json)")
-    add(
-        "--figure",
-        metavar="FILE.png",
-        help="the picture (figs/benchmark.png of a whole run, else beside the figures)",
-    )
-    add(
-        "--profile",
-        action="store_true",
-        help="print mydl's profile of both models' training steps, and nothing else",
-    )
+    add("--figure", metavar="FILE.png", help="the picture (figs/benchmark.png of a whole run, else beside the figures)")
+    add("--profile", action="store_true", help="print mydl's profile of both models' training steps, and nothing else")
     settings = parser.parse_args(argv)
     if settings.out is None:
         settings.out = f"results/benchmark{'-cuda' if settings.device == 'cuda' else ''}.json"

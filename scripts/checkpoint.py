@@ -12,7 +12,7 @@ from typing import Any
 
 import mydl
 from mydl.backend import default_generator
-from mydl.serialization import atomic_write
+from mydl.files import atomic_write
 from scripts.runs import FORMAT
 
 __all__ = ["NAME", "Progress", "restore", "save"]

@@ -15,16 +15,9 @@ from typing import Any, NoReturn
 from mydl import distributed
 
 __all__ = [
-    "CommandLine",
-    "Stopped",
-    "fraction",
-    "non_negative",
-    "positive_float",
-    "positive_int",
-    "run",
-    "seed",
+    "CommandLine", "Stopped", "fraction", "non_negative", "positive_float", "positive_int", "run", "seed",
     "stop_requests",
-]
+]  # fmt: skip
 
 
 class CommandLine(argparse.ArgumentParser):
@@ -57,6 +50,11 @@ class CommandLine(argparse.ArgumentParser):
         if action.dest != "help":
             self.flags[action.dest] = action
         return action
+
+    def add_common(self, *names: str) -> None:
+        """Add arguments of `COMMON`."""
+        for name in names:
+            self.add_argument(name, **COMMON[name])
 
     def error(self, message: str) -> NoReturn:
         """End the program: one line on stderr, exit status 2."""
@@ -116,6 +114,17 @@ def fraction(text: str) -> float:
     0.3
     """
     return _number(text, float, "a number of at least 0 and below 1", lambda x: 0 <= x < 1)
+
+
+# Arguments that several programs have.
+COMMON: dict[str, dict[str, Any]] = {
+    "--data-dir": {
+        "metavar": "DIR", "help": "folder of the data files (else MYDL_DATA, a cache folder, a download)",
+    },
+    "--weights": {"choices": ("best", "last"), "default": "best", "help": "which weights of the run"},
+    "--device": {"choices": ("cpu", "cuda"), "default": "cpu", "help": "where to compute"},
+    "--threads": {"metavar": "N", "type": positive_int, "help": "CPU threads (all)"},
+}  # fmt: skip
 
 
 class Stopped(KeyboardInterrupt):

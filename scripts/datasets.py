@@ -207,12 +207,7 @@ def _described(preparation: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The entries of a folder's preparation that say how it was split, and the names of its classes."""
     match preparation:
         case {
-            "split": {
-                "seed": int(seed),
-                "val_size": int() | None,
-                "limit": int() | None,
-                "content": str(),
-            } as split,
+            "split": {"seed": int(seed), "val_size": int() | None, "limit": int() | None, "content": str()} as split,
             "classes": [*classes],
         } if 0 <= seed < 2**64 and all(isinstance(each, str) for each in classes):
             return split, classes

@@ -25,7 +25,7 @@ import mydl
 from mydl import plotting
 from mydl.data.transforms import Resize
 from scripts.answers import Answers, answer, answers_of, short_names
-from scripts.command_line import CommandLine, positive_int, run
+from scripts.command_line import CommandLine, run
 from scripts.predict import LAYOUTS, as_trained
 from scripts.runs import Run, open_run
 
@@ -45,12 +45,9 @@ POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src '
 def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
     parser = CommandLine("draw", "Serve a page on this machine on which one draws what a model then names.")
     add = parser.add_argument
-    data_dir_help = "folder of the data files (else MYDL_DATA, a cache folder, a download)"
     add("run", metavar="RUN", help="a run's folder, as train_model made it")
     add("--port", metavar="N", type=int, default=8000, help="where to listen on 127.0.0.1; 0 for any that is free")
-    add("--data-dir", metavar="DIR", help=data_dir_help)
-    add("--weights", choices=("best", "last"), default="best", help="which weights of the run")
-    add("--threads", metavar="N", type=positive_int, help="CPU threads (all)")
+    parser.add_common("--data-dir", "--weights", "--threads")
     settings = parser.parse_args(argv)
     if not 0 <= settings.port < 2**16:
         parser.error(f"--port {settings.port}: wanted a number from 0 to 65535")
@@ -129,11 +126,7 @@ def _stretched(values: np.ndarray) -> dict[str, Any]:
 def _grey(picture: np.ndarray) -> dict[str, Any]:
     """A picture of values from 0 to 255 for the page's JavaScript."""
     pixels = np.rint(picture).astype(np.uint8)
-    return {
-        "width": pixels.shape[1],
-        "height": pixels.shape[0],
-        "pixels": base64.b64encode(pixels.tobytes()).decode(),
-    }
+    return {"width": pixels.shape[1], "height": pixels.shape[0], "pixels": base64.b64encode(pixels.tobytes()).decode()}
 
 
 class Handler(BaseHTTPRequestHandler):

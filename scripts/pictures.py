@@ -14,7 +14,7 @@ from mydl.data.folder import read_image
 
 __all__ = ["quiet", "read_picture"]
 
-STRIP = 1 << 20  # pixels that are converted at a time
+STRIP = 1 << 18  # pixels that are converted at a time
 SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow opens 16-bit files as any of them
 
 

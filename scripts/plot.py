@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 
 import mydl
 from mydl import nn, plotting
+from mydl.files import atomic_write
 from mydl.history import History
 from mydl.nn import functional as F
-from mydl.serialization import atomic_write
 from scripts.answers import Answers, answers_of, short_names
-from scripts.command_line import CommandLine, positive_int, run
+from scripts.command_line import CommandLine, run
 from scripts.runs import Run, open_run
 
 SAMPLES = 30  # images in a grid
@@ -32,12 +32,8 @@ POINTS = 3000  # images in the latent space
 
 def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
     parser = CommandLine("plot", "Draw all figures of a run into its folder figs; of several runs also one of all.")
-    add = parser.add_argument
-    data_dir_help = "folder of the data files (else MYDL_DATA, a cache folder, a download)"
-    add("runs", metavar="RUN", nargs="+", help="a run's folder, as train_model made it")
-    add("--data-dir", metavar="DIR", help=data_dir_help)
-    add("--weights", choices=("best", "last"), default="best", help="which weights of the run")
-    add("--threads", metavar="N", type=positive_int, help="CPU threads (all)")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run's folder, as train_model made it")
+    parser.add_common("--data-dir", "--weights", "--threads")
     return parser.parse_args(argv)
 
 

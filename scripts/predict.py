@@ -23,7 +23,7 @@ import mydl
 from mydl.data.folder import IMG_EXTENSIONS
 from mydl.data.transforms import Resize
 from mydl.nn import functional as F
-from scripts.command_line import CommandLine, positive_int, run
+from scripts.command_line import CommandLine, run
 from scripts.pictures import quiet, read_picture
 from scripts.preparation import Preparation
 from scripts.runs import Run, open_run
@@ -55,14 +55,13 @@ def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
         run_help += f" (left out: {os.path.relpath(DEFAULT, DEFAULT.parents[2])})"
     add("run", metavar="RUN", help=run_help)
     add("images", metavar="IMAGE", nargs="*", help="picture files, of any size")
-    add("--weights", choices=("best", "last"), default="best", help="which weights of the run")
+    parser.add_common("--weights")
     invert_help = "invert the pictures' brightness; auto looks at their border"
     add("--invert", choices=("auto", "yes", "no"), default="auto", help=invert_help)
     add("--json", action="store_true", help="print JSON, one object a picture, in place of a table")
     add("--out", metavar="DIR", help="folder for the figures (figs/predict in the run's folder)")
     add("--no-figures", action="store_true", help="draw none")
-    add("--threads", metavar="N", type=positive_int, help="CPU threads (all)")
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute")
+    parser.add_common("--threads", "--device")
     settings = parser.parse_args(argv)
     if settings.run.lower().endswith(IMG_EXTENSIONS) and not Path(settings.run).is_dir():
         if not DEFAULT.is_file():

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import mydl
+from mydl.files import atomic_write
 from mydl.history import History
-from mydl.serialization import atomic_write
 from scripts.answers import Answers, answers_of
-from scripts.command_line import CommandLine, positive_int, run
+from scripts.command_line import CommandLine, run
 from scripts.plot import figures
 from scripts.runs import Run, open_run, read_config
 
@@ -33,12 +33,9 @@ DPI = 110  # of the figures in the file, beside each other at half the page's wi
 def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
     parser = CommandLine("report", "Write one HTML file about one run or several; it needs nothing but a browser.")
     add = parser.add_argument
-    data_dir_help = "folder of the data files (else MYDL_DATA, a cache folder, a download)"
     add("runs", metavar="RUN", nargs="+", help="a run's folder, as train_model made it")
     add("--out", metavar="FILE.html", help="the file (RUN/report.html of the first run)")
-    add("--data-dir", metavar="DIR", help=data_dir_help)
-    add("--weights", choices=("best", "last"), default="best", help="which weights of the runs")
-    add("--threads", metavar="N", type=positive_int, help="CPU threads (all)")
+    parser.add_common("--data-dir", "--weights", "--threads")
     return parser.parse_args(argv)
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import mydl
-from mydl.serialization import atomic_write
+from mydl.files import atomic_write
 from scripts.command_line import CommandLine, positive_int, run, seed
 from scripts.experiments import boxes, gradients, latent, online, race, training, variance, xor
 from scripts.experiments.definition import Experiment, Job, Outcome, falls_short, load, names
@@ -55,12 +55,12 @@ def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("name", metavar="NAME", help="an experiment, or all; list: what there is; table: tables and figs/ from results")
     add("--quick", action="store_true", help="on a slice of the data, in seconds, to see that it works; keeps nothing")
-    add("--data-dir", metavar="DIR", help="folder of the data files (else MYDL_DATA, a cache folder, a download)")
+    parser.add_common("--data-dir")
     add("--out", metavar="DIR", default="results/reproduce", help="folder of the results")
     add("--figs", metavar="DIR", default="figs", help="where table puts the figures")
     add("--seed", metavar="N", type=seed, help="of the first run (the experiment's own)")
     add("--seeds", metavar="N", type=positive_int, default=1, help="run with N seeds and give mean and deviation")
-    add("--threads", metavar="N", type=positive_int, help="CPU threads (all)")
+    parser.add_common("--threads")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where the trainings compute")
     return parser.parse_args(argv)
 

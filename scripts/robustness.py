@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mydl
-from mydl.serialization import atomic_write
+from mydl.files import atomic_write
 from scripts.command_line import CommandLine, positive_float, run, seed
 from scripts.robustness_tools import crashes, downloads, memory, numerics, properties, readers, supply, threads
 from scripts.robustness_tools.misuse import misuse

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import models
 import mydl
 from mydl import nn
+from mydl.files import atomic_write
 
-__all__ = ["FORMAT", "Run", "claimed", "open_run", "read_config"]
+__all__ = ["FORMAT", "Run", "claimed", "open_run", "read_config", "write_json"]
 
 FORMAT = 2  # of config.json and checkpoint.safetensors; raised when an older program could misread them
 
@@ -97,6 +98,12 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         }:
             return content
     raise ValueError(f"{path}: wanted model, data and settings, as train_model writes them; found something else")
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write one of the run's .json files, whole or not at all."""
+    with atomic_write(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())
 
 
 @contextlib.contextmanager

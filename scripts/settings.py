@@ -12,14 +12,7 @@ from typing import Any
 import models
 from models.mlp import ACTIVATIONS
 from scripts import augmentation, datasets
-from scripts.command_line import (
-    CommandLine,
-    fraction,
-    non_negative,
-    positive_float,
-    positive_int,
-    seed,
-)
+from scripts.command_line import CommandLine, fraction, non_negative, positive_float, positive_int, seed
 from scripts.runs import read_config
 
 if sys.version_info >= (3, 11):
@@ -75,15 +68,14 @@ def make_parser() -> CommandLine:
     seeds_help = "train with N seeds from --seed on, each in a folder of its own, and give mean and deviation"
     add("--seeds", metavar="N", type=positive_int, default=1, help=seeds_help)
     add("--threads", metavar="N", type=positive_int, help="CPU threads (all; of --distributed each process's share)")
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute")
+    parser.add_common("--device")
     distributed_help = "be one of the processes that mpirun has started (pip install mpi4py mpich)"
     add("--distributed", action="store_true", help=distributed_help)
 
     parser.section("data")
     data_help = "digits, mnist, fashion, or folder:PATH with a folder of images for each class"
     add("--data", metavar="NAME", type=datasets.name, default="digits", help=data_help)
-    data_dir_help = "folder of the data files (else MYDL_DATA, a cache folder, a download)"
-    add("--data-dir", metavar="DIR", help=data_dir_help)
+    parser.add_common("--data-dir")
     normalize_help = "pixels as they are, from 0 to 1, standardised each or by channel"
     add("--normalize", choices=("none", "scale", "pixel", "channel"), default="channel", help=normalize_help)
     size_help = "resize the images to N×N, or to a height and a width"

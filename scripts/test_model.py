@@ -8,28 +8,23 @@ The model is rebuilt from the run's best.safetensors; test.json and confusion.pn
 from __future__ import annotations
 
 import argparse
-import json
 import math
 
 import mydl
 from mydl import data
-from mydl.serialization import atomic_write
 from scripts import datasets
 from scripts.command_line import CommandLine, positive_int, run
 from scripts.evaluation import Evaluation, evaluate
-from scripts.runs import open_run
+from scripts.runs import open_run, write_json
 
 
 def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
     parser = CommandLine("test_model", "Test a run's best weights on the test set.")
     add = parser.add_argument
-    data_dir_help = "folder of the data files (else MYDL_DATA, a cache folder, a download)"
     add("run", metavar="RUN", help="the run's folder, or a file of its weights")
-    add("--data-dir", metavar="DIR", help=data_dir_help)
-    add("--weights", choices=("best", "last"), default="best", help="which weights of the run")
+    parser.add_common("--data-dir", "--weights")
     add("--batch-size", metavar="N", type=positive_int, default=1000, help="images a step")
-    add("--threads", metavar="N", type=positive_int, help="CPU threads (all)")
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute")
+    parser.add_common("--threads", "--device")
     return parser.parse_args(argv)
 
 
@@ -76,8 +71,7 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{name:<{width}}  {row['images']:6d}  {row['recall']:.4f}  {row['precision']:9.4f}")
 
     content = {"loss": result.loss, "accuracy": result.accuracy, "per_class": table}
-    with atomic_write(trained.folder / "test.json") as file:
-        file.write((json.dumps(content, indent=2) + "\n").encode())
+    write_json(trained.folder / "test.json", content)
     from mydl import plotting
 
     plotting.save_figure(plotting.confusion_matrix(result.confusion, classes), trained.folder / "confusion.png")

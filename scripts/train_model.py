@@ -27,15 +27,15 @@ import models
 import mydl
 from mydl import data, distributed, nn, optim
 from mydl.backend import default_generator
+from mydl.files import remove_leftovers
 from mydl.history import History
-from mydl.serialization import atomic_write, remove_leftovers
 from scripts import checkpoint, datasets
 from scripts.augmentation import Augmentation
 from scripts.checkpoint import Progress
 from scripts.command_line import Stopped, run, stop_requests
 from scripts.evaluation import evaluate
 from scripts.event_files import EventFile
-from scripts.runs import FORMAT, claimed, read_config
+from scripts.runs import FORMAT, claimed, read_config, write_json
 from scripts.settings import COMMANDS, MLP_OPTIONS, as_toml, read_settings
 
 
@@ -107,11 +107,6 @@ def make_run_folder(out: str) -> Path:
     return folder
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    with atomic_write(path) as file:
-        file.write((json.dumps(content, indent=2) + "\n").encode())
-
-
 def ended(progress: Progress, settings: argparse.Namespace) -> str:
     """Why the run has come to its end; "" while it has not."""
     done = progress.epoch - 1
@@ -138,6 +133,7 @@ def train(settings: argparse.Namespace) -> float:
 
 
 def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
+    """The run itself; `claims` keeps other programs out of its folder until the run has ended, however it does."""
     mydl.manual_seed(settings.seed)
     if settings.threads:
         mydl.set_num_threads(settings.threads)
@@ -149,6 +145,7 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
     if device == "cuda" and settings.distributed:
         mydl.cuda.set_device(distributed.local_rank() % mydl.cuda.device_count())
 
+    # ---- the data
     if rank > 0:
         distributed.barrier(3600)  # for rank 0, which downloads the data where they are not here yet
     dataset = datasets.load(
@@ -170,6 +167,7 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
     val_loader = data.DataLoader(val_share, batch_size=1000, num_workers=workers)
     steps_per_epoch = math.ceil(len(train_loader) / settings.accumulate)
 
+    # ---- the model, and what trains it
     model = models.build(settings.model, **model_options(settings, dataset)).to(device)
     averaged = copy.deepcopy(model) if settings.ema is not None else None
     optimizer = make_optimizer(settings, model)
@@ -180,6 +178,7 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
         "model": model, "averaged": averaged, "optimizer": optimizer, "scheduler": scheduler, "loader": train_loader
     }  # fmt: skip
 
+    # ---- the run's folder: one to go on with, or a new one
     description = {"name": settings.data, "preparation": dataset.preparation, "classes": dataset.classes}
     if settings.resume:
         if rank == 0:
@@ -216,6 +215,7 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
     sizes = f"{len(train_set):,} images to train on, {len(val_set):,} to validate on"
     print(f"{settings.model}, {parameters:,} parameters; {sizes}")
 
+    # ---- the loop
     history = History(folder / "history.csv" if rank == 0 else None, progress.history)
     events = EventFile(folder, len(history)) if settings.tensorboard and rank == 0 else None
     saved = time.monotonic()
@@ -284,6 +284,7 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
             if progress.batch < len(train_loader):
                 break
 
+            # The epoch has ended: validate, note, keep the weights, make a checkpoint.
             total = of_all_ranks(progress)
             train_loss, train_accuracy = total.loss_sum.item() / total.seen, total.right.item() / total.seen
             kept = model if averaged is None else averaged
@@ -324,6 +325,7 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
                 distributed.barrier(600)
                 saved = time.monotonic()
 
+    # ---- the end
     if events is not None:
         events.close()
     if not reason:

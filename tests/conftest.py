@@ -6,6 +6,7 @@ The device "strict" is the stand-in for a GPU, "cuda" a real one. There the test
 from __future__ import annotations
 
 import importlib
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="cpu",
         help="where the tests' tensors are made: on the host, on the stand-in for a GPU, or on a GPU",
     )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_network() -> Iterator[None]:
+    """No test asks for a name or a connection beyond this machine."""
+
+    connect, getaddrinfo = socket.socket.connect, socket.getaddrinfo
+
+    def check(host: Any) -> None:
+        if host not in (None, "", "127.0.0.1", "::1", "localhost"):
+            raise RuntimeError(f"a test reaches for the network: {host!r}")
+
+    def connect_here(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple):  # others are the names of files
+            check(address[0])
+        connect(self, address)
+
+    def look_up_here(host: Any, *arguments: Any, **options: Any) -> Any:
+        check(host)
+        return getaddrinfo(host, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect_here)
+        patch.setattr(socket, "getaddrinfo", look_up_here)
+        yield
 
 
 @pytest.fixture

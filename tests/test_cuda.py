@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mydl
-from mydl import backend
+from mydl import cupy_loader
 from tests.strict_cupy.runtime import machine
 
 NOT_INSTALLED = (
@@ -22,7 +22,7 @@ NOT_INSTALLED = (
 @pytest.fixture(autouse=True)
 def _unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget that CuPy, or its stand-in, was found to work."""
-    monkeypatch.setattr(backend, "_checked_cupy", None)
+    monkeypatch.setattr(cupy_loader, "_checked_cupy", None)
 
 
 def refusals() -> set[str]:
@@ -107,7 +107,7 @@ def test_an_import_that_fails_inside_cupy_says_so(monkeypatch: pytest.MonkeyPatc
     def broken(name: str) -> None:
         raise ImportError("\n====\nlibcudart.so.12: cannot open shared object file\n====")
 
-    monkeypatch.setattr(backend.importlib, "import_module", broken)
+    monkeypatch.setattr(cupy_loader.importlib, "import_module", broken)
     assert mydl.cuda.why_unavailable() == (
         "CUDA libraries missing (libcudart.so.12: cannot open shared object file). "
         'Run: pip install "cupy-cuda12x[ctk]".'
@@ -120,7 +120,7 @@ def test_a_program_ends_with_one_line_and_status_2(tmp_path) -> None:
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
 from scripts.command_line import run
-from mydl.backend import load_cupy
+from mydl.cupy_loader import load_cupy
 run(load_cupy, "program")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

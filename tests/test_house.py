@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # from next door: kernels know no autograd, and nn, optim and data do not know each other. Of optim only swa_utils,
 # whose averaged model is a module, knows nn: it is a room of its own, upstairs.
 FLOORS = [
-    {"mydl.blas_core", "mydl.dtypes", "mydl.errors", "mydl.backends"},
+    {"mydl.blas_core", "mydl.dtypes", "mydl.errors", "mydl.backends", "mydl.cupy_loader", "mydl.files"},
     {"mydl.backend"},
     {"mydl.kernels", "mydl.autograd"},
     {"mydl.ops"},
@@ -210,9 +210,9 @@ def test_sizes():
     engine = ROOT / "mydl" / "autograd" / "engine.py"
     assert 0 < code_lines(engine.read_text(encoding="utf-8")) <= 300
     lines = {path: code_lines(path.read_text(encoding="utf-8")) for path in (ROOT / "mydl").rglob("*.py")}
-    core = {"autograd", "ops", "tensor.py", "methods.py", "backend.py"}
+    core = {"autograd", "ops", "tensor.py", "methods.py", "backend.py", "cupy_loader.py"}
     assert sum(n for path, n in lines.items() if path.relative_to(ROOT / "mydl").parts[0] in core) <= 4_000
-    assert sum(lines.values()) <= 21_500
+    assert sum(lines.values()) <= 21_900
 
 
 def test_every_module_has_a_docstring():

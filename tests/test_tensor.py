@@ -50,7 +50,7 @@ def test_tensor_copies_and_from_numpy_shares() -> None:
         (mydl.tensor([1.0, 2.0]), "tensor([1., 2.])"),
         (mydl.tensor([1.5, -2.25]), "tensor([ 1.5000, -2.2500])"),
         (mydl.tensor([1e-8, 1.5]), "tensor([1.0000e-08, 1.5000e+00])"),
-        (mydl.tensor([float("nan"), float("inf"), 1.0]), "tensor([nan, inf,  1.])"),
+        (mydl.tensor([float("nan"), float("inf"), 1.0]), "tensor([nan, inf, 1.])"),
         (mydl.zeros(0), "tensor([])"),
         (mydl.zeros(0, 3), "tensor([], size=(0, 3))"),
         (mydl.ones(2, dtype=mydl.float64), "tensor([1., 1.], dtype=float64)"),
@@ -59,6 +59,7 @@ def test_tensor_copies_and_from_numpy_shares() -> None:
         (mydl.tensor([True, False]), "tensor([ True, False])"),
         (mydl.tensor([[1, 2], [3, 4]]), "tensor([[1, 2],\n        [3, 4]])"),
         (mydl.tensor(True), "tensor(True)"),
+        (mydl.tensor([], dtype=mydl.int64), "tensor([], dtype=int64)"),
     ],
 )
 def test_repr(value: mydl.Tensor, text: str) -> None:
@@ -69,6 +70,9 @@ def test_print_options_are_pytorchs() -> None:
     torch = pytest.importorskip("torch")
     rows = np.random.default_rng(0).standard_normal((3, 24)).astype(np.float32)
     values = [rows, rows[0] * 1e-5, rows.reshape(2, 3, 12), np.arange(40), rows.round(), np.float32([1, 2000, 0])]
+    values += [np.float32(part) for part in ([0, -np.inf], [np.nan, 1.5], [-0.0, 0], [np.inf, 10, -2])]
+    values += [np.ones((2, 2), bool), np.array([True, False]), np.arange(2002).reshape(2, 1001), np.zeros(1001, bool)]
+    values += [np.arange(2001, dtype=np.float32), np.linspace(0, 1, 1002, dtype=np.float32), np.float32([])]
     cases = [{}, {"precision": 2, "linewidth": 60}, {"sci_mode": True}, {"profile": "short"}, {"sci_mode": False}]
     try:
         for given in cases:
@@ -93,6 +97,8 @@ def test_as_python_numbers() -> None:
     assert isinstance(mydl.tensor(3).item(), int)
     assert [10, 20, 30][mydl.tensor(2)] == 30
     assert f"{mydl.tensor(2.34567):.2f}" == "2.35"
+    assert f"{mydl.tensor(2.5)} {mydl.tensor(3)} {mydl.tensor([2.5])}" == "2.5 3 tensor([2.5000])"
+    assert f"{mydl.nn.Parameter(mydl.tensor(2.5))}".startswith("Parameter containing")
     assert list(range(mydl.tensor(3))) == [0, 1, 2]
     assert mydl.arange(6).reshape(2, 3).tolist() == [[0, 1, 2], [3, 4, 5]]
 

@@ -6,6 +6,7 @@ several is one (`Output`), and so is a leaf tensor that wants a gradient. A vert
     edges        the vertices that its inputs came from, None where no gradient is wanted
     shape, dtype of the value it stands for, which its gradient must have too
     propagate    from the gradient of its value to the gradients of its inputs
+    trace        in anomaly mode, where the operation was called
 
 Edges lead from results to inputs, so a graph has no cycles and dies by reference count with its last result.
 """
@@ -180,6 +181,18 @@ def _run_hooks(vertex: Any, grad: Any, record: bool) -> Any:
     return grad if record else grad.array
 
 
+def _check_gradients(vertex: Any, parts: tuple) -> None:
+    """An error that names the operation, and the line that called it, if a gradient of an input is NaN."""
+    for index, part in enumerate(parts):
+        array = part.array if isinstance(part, Variable) else part
+        if array is not None and array.dtype.kind in "fc" and bool((array != array).any()):
+            where = vertex.trace or "(its forward ran outside detect_anomaly)\n"
+            raise RuntimeError(
+                f"{vertex.name()}: backward gave NaN for input {index}, {tuple(array.shape)} {array.dtype}. "
+                f"Forward was called at:\n{where}"
+            )
+
+
 def queue_callback(callback: Callable[[], None]) -> None:
     """Call `callback` when the backward pass that is running (the outer one, of two) has ended without an error."""
     if mode.callbacks is None:
@@ -209,7 +222,7 @@ def run_backward(
     for root, grad in zip(roots, root_grads, strict=True):
         have = visits[root][_GRAD]
         visits[root][_GRAD] = grad if have is None else have + grad
-    before, outer = mode.grad, mode.callbacks
+    before, outer, anomaly = mode.grad, mode.callbacks, mode.anomaly
     mode.grad = create_graph
     mode.callbacks = callbacks = [] if outer is None else outer
     try:
@@ -240,6 +253,8 @@ def run_backward(
                 parts = (None,) * len(edges)
             else:
                 parts = vertex.propagate(grad, create_graph, retain_graph, leading)
+                if anomaly or vertex.trace is not None:
+                    _check_gradients(vertex, parts)
             for edge, part in zip(edges, parts):
                 if edge is None:
                     continue

@@ -57,6 +57,15 @@ def _vector(v: Any, like: tuple, name: str) -> tuple:
     return vectors
 
 
+def _along(gradients: tuple, vectors: tuple, inputs: tuple, create_graph: bool) -> tuple:
+    """The gradients of Σ gradient · vector by the inputs; None where that does not depend on one."""
+    pairs = [(g, v) for g, v in zip(gradients, vectors) if g is not None and g.requires_grad]
+    if not pairs:
+        return (None,) * len(inputs)
+    parts, directions = zip(*pairs)
+    return grad(parts, inputs, directions, create_graph=create_graph, allow_unused=True)
+
+
 def _like(values: tuple, given: Any) -> Any:
     return values if isinstance(given, (tuple, list)) else values[0]
 
@@ -168,12 +177,7 @@ def jvp(
     outputs = _tensors(output, "jvp", "the outputs")
     dummies = tuple(tensor_of(x.xp.zeros_like(x.array)).requires_grad_() for x in outputs)
     found = grad(outputs, leaves, dummies, create_graph=True, allow_unused=True)
-    linear = [(g, u) for g, u in zip(found, vectors) if g is not None and g.requires_grad]
-    if linear:
-        parts, directions = zip(*linear)
-        rows = grad(parts, dummies, directions, create_graph=create_graph, allow_unused=True)
-    else:
-        rows = (None,) * len(outputs)
+    rows = _along(found, vectors, dummies, create_graph)
     product = tuple(_filled(g, x, strict, "jvp") for g, x in zip(rows, outputs))
     return _finished((output, _like(product, output)), create_graph)
 
@@ -194,11 +198,7 @@ def vhp(
     if not isinstance(output, Variable) or output.numel() != 1:
         raise RuntimeError(f"vhp: wanted a function of one element, got {describe(output)}")
     first = grad(output.sum(), leaves, create_graph=True, allow_unused=True)
-    linear = [(g, u) for g, u in zip(first, vectors) if g is not None and g.requires_grad]
-    found: tuple = (None,) * len(leaves)
-    if linear:
-        parts, directions = zip(*linear)
-        found = grad(parts, leaves, directions, create_graph=create_graph, allow_unused=True)
+    found = _along(first, vectors, leaves, create_graph)
     product = tuple(_filled(g, leaf, strict, "vhp") for g, leaf in zip(found, leaves))
     return _finished((output, _like(product, inputs)), create_graph)
 

@@ -128,12 +128,20 @@ def grad(
     return tuple(results)
 
 
-def variable(data: Any, requires_grad: bool = False) -> Any:
+class _Variable:
     """`autograd.Variable`, PyTorch's older way to ask for gradients: a leaf that shares the tensor's memory.
 
     >>> import mydl
-    >>> variable(mydl.ones(2), requires_grad=True)
-    tensor([1., 1.], requires_grad=True)
+    >>> variable(mydl.ones(2), requires_grad=True), isinstance(mydl.ones(2), variable)
+    (tensor([1., 1.], requires_grad=True), True)
     """
-    leaf = data.detach()
-    return leaf.requires_grad_() if requires_grad else leaf
+
+    def __call__(self, data: Any, requires_grad: bool = False) -> Any:
+        leaf = data.detach()
+        return leaf.requires_grad_() if requires_grad else leaf
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return isinstance(value, Variable)
+
+
+variable = _Variable()

@@ -1,8 +1,8 @@
 """Data: datasets, samplers, the DataLoader, transforms, and the readers of files."""
 
-from . import datasets, transforms
-from .collate import default_collate, default_convert
-from .dataset import (
+from mydl.data import datasets, transforms
+from mydl.data.collate import default_collate, default_convert
+from mydl.data.dataset import (
     ArrayDataset,
     ChainDataset,
     ConcatDataset,
@@ -13,12 +13,12 @@ from .dataset import (
     TensorDataset,
     random_split,
 )
-from .digits import SyntheticDigits
-from .folder import ImageFolder
-from .idx import read_idx
-from .loader import DataLoader, get_worker_info
-from .mnist import MNIST, FashionMNIST, find_data_root
-from .sampler import (
+from mydl.data.digits import SyntheticDigits
+from mydl.data.folder import ImageFolder
+from mydl.data.idx import read_idx
+from mydl.data.loader import DataLoader, get_worker_info
+from mydl.data.mnist import MNIST, FashionMNIST, find_data_root
+from mydl.data.sampler import (
     BatchSampler,
     DistributedSampler,
     RandomSampler,

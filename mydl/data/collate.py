@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mydl.backend import array_module
+from mydl.errors import ShapeError
 from mydl.functions.conversion import as_array
 from mydl.ops.casting import result_dtype
 from mydl.tensor import MyTensor
@@ -78,7 +79,7 @@ def default_convert(data: Any) -> Any:
 def _stack(arrays: list[Any]) -> MyTensor:
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
-        raise ValueError(f"default_collate: samples must have one shape, got {', '.join(map(str, sorted(shapes)))}")
+        raise ShapeError(f"default_collate: samples must have one shape, got {', '.join(map(str, sorted(shapes)))}")
     if len({array.dtype for array in arrays}) > 1:
         dtype = result_dtype(*arrays)
         arrays = [array.astype(dtype, copy=False) for array in arrays]

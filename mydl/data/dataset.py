@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 
 from mydl.backend import Generator, array_module, device, to_host
+from mydl.data import draws
+from mydl.data.collate import default_collate
 from mydl.functions.arguments import keep_range
 from mydl.tensor import MyTensor
-
-from . import draws
-from .collate import default_collate
 
 
 class Dataset:
@@ -37,7 +36,7 @@ class Dataset:
     4
     """
 
-    __class_getitem__ = classmethod(types.GenericAlias)  # Dataset[int] says what its samples are
+    __class_getitem__: Any = classmethod(types.GenericAlias)  # Dataset[int] says what its samples are
 
     def __getitem__(self, index: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} defines no __getitem__")
@@ -83,7 +82,7 @@ class ChainDataset(IterableDataset):
             yield from dataset
 
     def __len__(self) -> int:
-        return sum(len(dataset) for dataset in self.datasets)  # type: ignore[arg-type]
+        return sum(len(dataset) for dataset in self.datasets)  # type: ignore[arg-type, misc]
 
 
 def get_samples(dataset: Any, indices: Sequence[Any]) -> list[Any]:

@@ -1,7 +1,7 @@
 """The datasets under the module name that torchvision gives them: `mydl.data.datasets.MNIST`."""
 
-from .digits import SyntheticDigits
-from .folder import ImageFolder
-from .mnist import MNIST, FashionMNIST
+from mydl.data.digits import SyntheticDigits
+from mydl.data.folder import ImageFolder
+from mydl.data.mnist import MNIST, FashionMNIST
 
 __all__ = ["MNIST", "FashionMNIST", "ImageFolder", "SyntheticDigits"]

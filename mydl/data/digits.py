@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from mydl.backend import philox
+from mydl.data import warp
+from mydl.data.dataset import ImageArrayDataset
+from mydl.data.draws import DIGITS
 from mydl.tensor import MyTensor
-
-from . import warp
-from .dataset import ImageArrayDataset
-from .draws import DIGITS
 
 FONTS = (
     "DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique",

@@ -12,9 +12,8 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mydl.serialization import atomic_write
-
-from .idx import open_content
+from mydl.data.idx import open_content
+from mydl.files import atomic_write
 
 CHUNK = 1 << 16
 SLOWEST = 1024  # bytes a second, on average; a mirror that gives less counts as stalled

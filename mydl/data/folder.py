@@ -7,12 +7,11 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from .dataset import Dataset
+from mydl.data.dataset import Dataset
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
-# Pixels; decoded and converted to RGB they take less than 256 MB. WebP's decoder holds an image several times.
-LARGEST_IMAGE, LARGEST_WEBP = 20 << 20, 11 << 20
+LARGEST_IMAGE = 210 << 20  # bytes of memory that reading one may take
 
 
 class _File(io.BufferedReader):
@@ -27,8 +26,9 @@ def read_image(path: str | os.PathLike[str], convert: Callable[[Any], Any] | Non
 
     `convert` gets the PIL image as it is stored, in whatever mode; what it returns must not need the file.
 
-    Raises ValueError for a file that is no whole image, or one of more than 21 million pixels (WebP: 11.5); OSError for
-    one that cannot be opened.
+    Raises ValueError for a file that is no whole image, or one that could take more than 210 MB of memory: the file
+    itself, and 10 bytes a pixel (12 in RGBA, CMYK and TIFF, 19 in WebP), so about 20 million pixels in a JPEG; OSError
+    for one that cannot be opened.
 
     >>> read_image("nowhere.png")
     Traceback (most recent call last):
@@ -39,16 +39,32 @@ def read_image(path: str | os.PathLike[str], convert: Callable[[Any], Any] | Non
     if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError(f"{path}: not a readable image (a folder or device)")
     with _File(io.FileIO(path)) as file:
+        size = os.fstat(file.fileno()).st_size
         try:
+            _check_memory("opening it", 2 * size)  # some decoders read it whole, and put it together from parts
             with Image.open(file, formats=FORMATS) as image:
-                largest = LARGEST_WEBP if image.format == "WEBP" else LARGEST_IMAGE
-                if image.width * image.height > largest:
-                    raise ValueError(f"{image.width}×{image.height} is more than {largest:,} pixels")
+                pixels = f"{image.width}×{image.height} pixels"
+                _check_memory(f"{pixels} of {image.mode} in {image.format}", size + _decoded_size(image))
                 return image.convert("RGB") if convert is None else convert(image)
         except UnidentifiedImageError:
             raise ValueError(f"{path}: not a readable image (none of {', '.join(FORMATS)})") from None
         except Exception as error:  # its decoders raise whatever a damaged file makes them trip over
             raise ValueError(f"{path}: not a readable image ({type(error).__name__}: {error})") from None
+
+
+def _decoded_size(image: Any) -> int:
+    """The bytes that decoding an image and converting it to RGB take at most, beside its file.
+
+    Pillow holds a pixel in 4 bytes before and after conversion. Decoders hold more meanwhile: JPEG's 2 for each
+    channel, TIFF's a strip of 16-bit channels, WebP's the image several times.
+    """
+    wide = image.format == "TIFF" or image.mode in ("RGBA", "CMYK", "I")
+    return image.width * image.height * (19 if image.format == "WEBP" else 12 if wide else 10)
+
+
+def _check_memory(what: str, size: int) -> None:
+    if size > LARGEST_IMAGE:
+        raise ValueError(f"{what} could take {size >> 20} MB of memory; wanted at most {LARGEST_IMAGE >> 20}")
 
 
 class ImageFolder(Dataset):

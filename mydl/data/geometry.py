@@ -1,4 +1,4 @@
-"""Transforms that move pixels: resizing, flipping, cropping, turning, affine maps."""
+"""Transforms that move pixels: resizing, flipping, turning, affine maps."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from mydl.backend import array_module
-
-from . import warp
-from .draws import uniforms
-from .images import ImageTransform, Span, between, span
+from mydl.data import warp
+from mydl.data.draws import uniforms
+from mydl.data.images import ImageTransform, Span, between, fill_values, span
 
 
 class InterpolationMode(enum.Enum):
@@ -93,68 +92,6 @@ class RandomVerticalFlip(RandomHorizontalFlip):
     """
 
     _axis = -2
-
-
-class RandomCrop(ImageTransform):
-    """Cut a piece of `size` (height and width, or both in one int) out of an image at a random place.
-
-    `padding` is added before: one int for all sides, two for left-right and top-bottom, four for left, top,
-    right, bottom; `padding_mode` fills it: "constant" (with `fill`), "edge", "reflect" or "symmetric".
-    `pad_if_needed` pads an image that is smaller than `size`. Raises ValueError for a smaller one otherwise.
-
-    >>> RandomCrop(28, padding=2)(np.zeros((5, 28, 28), np.uint8)).shape
-    (5, 28, 28)
-    """
-
-    def __init__(
-        self,
-        size: int | Sequence[int],
-        padding: int | Sequence[int] | None = None,
-        pad_if_needed: bool = False,
-        fill: Span = 0,
-        padding_mode: str = "constant",
-    ) -> None:
-        if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
-            raise ValueError(f"RandomCrop: padding_mode {padding_mode!r}: wanted constant, edge, reflect or symmetric")
-        if np.size(padding or 0) not in (1, 2, 4) or np.size(size) > 2:
-            raise ValueError(f"RandomCrop: wanted 1 or 2 sizes and 1, 2 or 4 paddings, got {size} and {padding}")
-        self.size, self.padding, self.pad_if_needed = size, padding, pad_if_needed
-        self.fill, self.padding_mode = fill, padding_mode
-
-    def _apply(self, pixels: np.ndarray) -> np.ndarray:
-        height, width = (int(side) for side in np.broadcast_to(self.size, 2))
-        if self.padding is not None:
-            sides = np.atleast_1d(self.padding).astype(int)
-            left, top, right, bottom = np.tile(sides, 4 // sides.size)
-            pixels = bordered(pixels, (top, bottom), (left, right), self.fill, self.padding_mode)
-        if self.pad_if_needed:
-            missing = max(height - pixels.shape[2], 0), max(width - pixels.shape[3], 0)
-            pixels = bordered(pixels, (missing[0],) * 2, (missing[1],) * 2, self.fill, self.padding_mode)
-        if pixels.shape[2] < height or pixels.shape[3] < width:
-            raise ValueError(
-                f"RandomCrop: {height}×{width} is larger than the image, {pixels.shape[2]}×{pixels.shape[3]}"
-            )
-        xp = array_module(pixels)
-        room = pixels.shape[2] - height + 1, pixels.shape[3] - width + 1
-        row, column = (uniforms(len(pixels), 2) * room).astype(np.intp).T
-        rows, columns = (xp.asarray(start[:, None] + np.arange(n)) for start, n in ((row, height), (column, width)))
-        images, channels = xp.arange(len(pixels))[:, None, None, None], xp.arange(pixels.shape[1])[:, None, None]
-        return pixels[images, channels, rows[:, None, :, None], columns[:, None, None, :]]
-
-
-def bordered(pixels: Any, rows: tuple[int, int], columns: tuple[int, int], fill: Span, mode: str) -> Any:
-    """Pixels (N, C, H, W) with a border: (above, below) and (left, right) pixels wide, filled by `mode`.
-
-    >>> bordered(np.ones((1, 1, 1, 1)), (0, 0), (1, 0), 7, "constant").tolist()
-    [[[[7.0, 1.0]]]]
-    """
-    widths = ((0, 0), (0, 0), rows, columns)
-    xp = array_module(pixels)
-    if mode != "constant":
-        return xp.pad(pixels, widths, mode=mode)
-    inside = np.pad(np.ones(pixels.shape[2:], bool), widths[2:])
-    values = xp.asarray(_fill_values(fill, pixels).astype(pixels.dtype))
-    return xp.where(xp.asarray(inside), xp.pad(pixels, widths), values)
 
 
 class RandomRotation(ImageTransform):
@@ -269,20 +206,13 @@ def _affine(
 ) -> np.ndarray:
     matrices = np.concatenate([linear, offset[:, :, None]], axis=2)
     bilinear = transform.interpolation is InterpolationMode.BILINEAR
-    return warp.affine(pixels, matrices, size, bilinear, _fill_values(transform.fill, pixels))
+    return warp.affine(pixels, matrices, size, bilinear, fill_values(transform.fill, pixels))
 
 
 def _rotation(angle: np.ndarray) -> np.ndarray:
     """[[cos, -sin], [sin, cos]] of each angle, (N, 2, 2); with y downwards it turns clockwise."""
     cos, sin = np.round(np.cos(angle), 15), np.round(np.sin(angle), 15)  # right angles exactly
     return np.array([[cos, -sin], [sin, cos]]).transpose(2, 0, 1)
-
-
-def _fill_values(fill: Span, pixels: np.ndarray) -> np.ndarray:
-    values = np.atleast_1d(np.asarray(fill))
-    if values.size not in (1, pixels.shape[1]):
-        raise ValueError(f"fill: {values.size} values for images of {pixels.shape[1]} channels")
-    return values[:, None, None]
 
 
 def interpolation_mode(

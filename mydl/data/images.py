@@ -30,6 +30,7 @@ class ImageTransform:
 
 
 def is_pil(value: Any) -> bool:
+    """Whether it is a PIL image; Pillow is not imported to see."""
     return any(cls.__module__ == "PIL.Image" for cls in type(value).__mro__)
 
 
@@ -76,6 +77,11 @@ def to_pixels(img: Any, name: str) -> tuple[np.ndarray, Callable[[np.ndarray], A
 
 
 def between(draw: np.ndarray, span: Sequence[float]) -> np.ndarray:
+    """Numbers drawn from 0 to 1 as numbers from span[0] to span[1].
+
+    >>> between(np.array([0.0, 0.5]), (2, 4))
+    array([2., 3.])
+    """
     return span[0] + draw * (span[1] - span[0])
 
 
@@ -89,3 +95,15 @@ def span(name: str, value: Any, middle: float, lowest: float) -> tuple[float, fl
     if not isinstance(value, Sequence) or len(value) != 2 or not lowest <= value[0] <= value[1]:
         raise ValueError(f"{name}: wanted a number, or two in order from {lowest}, got {value}")
     return float(value[0]), float(value[1])
+
+
+def fill_values(fill: Span, pixels: np.ndarray) -> np.ndarray:
+    """What fills uncovered pixels, one value or one a channel, as (1 or C, 1, 1); ValueError for another number.
+
+    >>> fill_values((1, 2), np.zeros((1, 2, 3, 3))).shape
+    (2, 1, 1)
+    """
+    values = np.atleast_1d(np.asarray(fill))
+    if values.size not in (1, pixels.shape[1]):
+        raise ValueError(f"fill: {values.size} values for images of {pixels.shape[1]} channels")
+    return values[:, None, None]

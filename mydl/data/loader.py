@@ -16,11 +16,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mydl.backend import Generator
-
-from . import draws
-from .collate import default_collate, default_convert
-from .dataset import IterableDataset, get_batch, get_samples
-from .sampler import BatchSampler, RandomSampler, SequentialSampler
+from mydl.data import draws
+from mydl.data.collate import default_collate, default_convert
+from mydl.data.dataset import IterableDataset, get_batch, get_samples
+from mydl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 
 Batches: TypeAlias = AbcGenerator[Any, None, None]
 
@@ -63,7 +62,7 @@ class DataLoader:
     (3, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
 
-    __class_getitem__ = classmethod(types.GenericAlias)  # DataLoader[int] says what the samples are
+    __class_getitem__: Any = classmethod(types.GenericAlias)  # DataLoader[int] says what the samples are
 
     def __init__(
         self,

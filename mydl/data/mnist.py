@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from mydl.data.dataset import ImageArrayDataset
+from mydl.data.idx import idx_sha256, read_idx
 from mydl.tensor import MyTensor
-
-from .dataset import ImageArrayDataset
-from .idx import idx_sha256, read_idx
 
 
 @dataclasses.dataclass(frozen=True)
@@ -256,7 +255,7 @@ def _read_pair(name: str, folder: Path, train: bool) -> tuple[np.ndarray, np.nda
 
 def _fetch(name: str, root: Path, train: bool) -> Path:
     """Download the files of a split into `root`; the folder they are in."""
-    from .download import download  # the network's modules take longer to import than all others of mydl.data
+    from mydl.data.download import download  # the network's modules take longer to import than all others of mydl.data
 
     published = _PUBLISHED[name]
     folder = root / published.folders[-1]

@@ -8,20 +8,39 @@ from typing import Any
 import numpy as np
 
 from mydl.backend import array_module
-
-from . import warp
-from .draws import uniforms
-from .geometry import InterpolationMode, bordered, interpolation_mode
-from .images import ImageTransform, Span, between
+from mydl.data import warp
+from mydl.data.draws import uniforms
+from mydl.data.geometry import InterpolationMode, interpolation_mode
+from mydl.data.images import ImageTransform, Span, between, fill_values
 
 ATTEMPTS = 10  # at a rectangle that fits; torchvision makes as many
 
 
-def _sides(name: str, padding: int | Sequence[int]) -> tuple[int, int, int, int]:
+def bordered(pixels: Any, rows: tuple[int, int], columns: tuple[int, int], fill: Span, mode: str) -> Any:
+    """Pixels (N, C, H, W) with a border: (above, below) and (left, right) pixels wide, filled by `mode`.
+
+    >>> bordered(np.ones((1, 1, 1, 1)), (0, 0), (1, 0), 7, "constant").tolist()
+    [[[[7.0, 1.0]]]]
+    """
+    widths = ((0, 0), (0, 0), rows, columns)
+    xp = array_module(pixels)
+    if mode != "constant":
+        return xp.pad(pixels, widths, mode=mode)
+    inside = np.pad(np.ones(pixels.shape[2:], bool), widths[2:])
+    values = xp.asarray(fill_values(fill, pixels).astype(pixels.dtype))
+    return xp.where(xp.asarray(inside), xp.pad(pixels, widths), values)
+
+
+def _check_border(name: str, padding: int | Sequence[int], mode: str) -> None:
+    if mode not in ("constant", "edge", "reflect", "symmetric"):
+        raise ValueError(f"{name}: padding_mode {mode!r}: wanted constant, edge, reflect or symmetric")
+    if np.size(padding) not in (1, 2, 4):
+        raise ValueError(f"{name}: wanted 1, 2 or 4 paddings, got {padding}")
+
+
+def _sides(padding: int | Sequence[int]) -> tuple[int, int, int, int]:
     """(left, top, right, bottom) from one, two or four paddings."""
     sides = np.atleast_1d(padding).astype(int)
-    if sides.size not in (1, 2, 4):
-        raise ValueError(f"{name}: wanted 1, 2 or 4 paddings, got {padding}")
     return tuple(np.tile(sides, 4 // sides.size).tolist())
 
 
@@ -35,13 +54,11 @@ class Pad(ImageTransform):
     """
 
     def __init__(self, padding: int | Sequence[int], fill: Span = 0, padding_mode: str = "constant") -> None:
-        if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
-            raise ValueError(f"Pad: padding_mode {padding_mode!r}: wanted constant, edge, reflect or symmetric")
-        _sides("Pad", padding)
+        _check_border("Pad", padding, padding_mode)
         self.padding, self.fill, self.padding_mode = padding, fill, padding_mode
 
     def _apply(self, pixels: np.ndarray) -> np.ndarray:
-        left, top, right, bottom = _sides("Pad", self.padding)
+        left, top, right, bottom = _sides(self.padding)
         return bordered(pixels, (top, bottom), (left, right), self.fill, self.padding_mode)
 
 
@@ -65,6 +82,51 @@ class CenterCrop(ImageTransform):
         return pixels[:, :, top : top + height, left : left + width]
 
 
+class RandomCrop(ImageTransform):
+    """Cut a piece of `size` (height and width, or both in one int) out of an image at a random place.
+
+    `padding` is added before: one int for all sides, two for left-right and top-bottom, four for left, top,
+    right, bottom; `padding_mode` fills it: "constant" (with `fill`), "edge", "reflect" or "symmetric".
+    `pad_if_needed` pads an image that is smaller than `size`. Raises ValueError for a smaller one otherwise.
+
+    >>> RandomCrop(28, padding=2)(np.zeros((5, 28, 28), np.uint8)).shape
+    (5, 28, 28)
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int],
+        padding: int | Sequence[int] | None = None,
+        pad_if_needed: bool = False,
+        fill: Span = 0,
+        padding_mode: str = "constant",
+    ) -> None:
+        _check_border("RandomCrop", 0 if padding is None else padding, padding_mode)
+        if np.size(size) > 2:
+            raise ValueError(f"RandomCrop: wanted 1 or 2 sizes, got {size}")
+        self.size, self.padding, self.pad_if_needed = size, padding, pad_if_needed
+        self.fill, self.padding_mode = fill, padding_mode
+
+    def _apply(self, pixels: np.ndarray) -> np.ndarray:
+        height, width = (int(side) for side in np.broadcast_to(self.size, 2))
+        if self.padding is not None:
+            left, top, right, bottom = _sides(self.padding)
+            pixels = bordered(pixels, (top, bottom), (left, right), self.fill, self.padding_mode)
+        if self.pad_if_needed:
+            missing = max(height - pixels.shape[2], 0), max(width - pixels.shape[3], 0)
+            pixels = bordered(pixels, (missing[0],) * 2, (missing[1],) * 2, self.fill, self.padding_mode)
+        if pixels.shape[2] < height or pixels.shape[3] < width:
+            raise ValueError(
+                f"RandomCrop: {height}×{width} is larger than the image, {pixels.shape[2]}×{pixels.shape[3]}"
+            )
+        xp = array_module(pixels)
+        room = pixels.shape[2] - height + 1, pixels.shape[3] - width + 1
+        row, column = (uniforms(len(pixels), 2) * room).astype(np.intp).T
+        rows, columns = (xp.asarray(start[:, None] + np.arange(n)) for start, n in ((row, height), (column, width)))
+        images, channels = xp.arange(len(pixels))[:, None, None, None], xp.arange(pixels.shape[1])[:, None, None]
+        return pixels[images, channels, rows[:, None, :, None], columns[:, None, None, :]]
+
+
 def _rectangles(
     pixels: np.ndarray, scale: Sequence[float], ratio: Sequence[float]
 ) -> list[tuple[int, int, int, int] | None]:
@@ -77,7 +139,7 @@ def _rectangles(
     found: list[tuple[int, int, int, int] | None] = []
     for draw in draws:
         area = between(draw[:ATTEMPTS], scale) * (height * width)
-        shape = np.exp(between(draw[ATTEMPTS:-2], np.log(ratio)))
+        shape = np.exp(between(draw[ATTEMPTS:-2], [*np.log(ratio)]))
         heights, widths = np.rint(np.sqrt(area / shape)).astype(int), np.rint(np.sqrt(area * shape)).astype(int)
         fits = np.flatnonzero((heights > 0) & (heights <= height) & (widths > 0) & (widths <= width))
         if not fits.size:
@@ -119,12 +181,12 @@ class RandomResizedCrop(ImageTransform):
         self.antialias = antialias
 
     def _apply(self, pixels: np.ndarray) -> np.ndarray:
-        size = tuple(int(side) for side in np.broadcast_to(self.size, 2))
-        result = array_module(pixels).empty((*pixels.shape[:2], *size), np.float32)
+        rows, columns = (int(side) for side in np.broadcast_to(self.size, 2))
+        result = array_module(pixels).empty((*pixels.shape[:2], rows, columns), np.float32)
         for index, piece in enumerate(_rectangles(pixels, self.scale, self.ratio)):
             top, left, height, width = piece or self._middle(*pixels.shape[2:])
             cut = pixels[index : index + 1, :, top : top + height, left : left + width]
-            result[index] = warp.resize(cut, size, self.interpolation.value)[0]
+            result[index] = warp.resize(cut, (rows, columns), self.interpolation.value)[0]
         return result
 
     def _middle(self, height: int, width: int) -> tuple[int, int, int, int]:

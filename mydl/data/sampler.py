@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from mydl.backend import Generator, philox
-
-from .draws import SHUFFLE, generator_for
+from mydl.data.draws import SHUFFLE, generator_for
 
 
 class Sampler:
     """Base class: `__iter__` gives the indices of one epoch; `__len__`, where there is one, says how many."""
 
-    __class_getitem__ = classmethod(types.GenericAlias)  # Sampler[int] says what it gives
+    __class_getitem__: Any = classmethod(types.GenericAlias)  # Sampler[int] says what it gives
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(f"{type(self).__name__} defines no __iter__")

@@ -21,21 +21,19 @@ from typing import Any
 import numpy as np
 
 from mydl.backend import array_module, get_default_dtype, is_array
-from mydl.tensor import MyTensor
-
-from . import color
-from .draws import uniforms
-from .geometry import (
+from mydl.data import color
+from mydl.data.draws import uniforms
+from mydl.data.geometry import (
     InterpolationMode,
     RandomAffine,
-    RandomCrop,
     RandomHorizontalFlip,
     RandomRotation,
     RandomVerticalFlip,
     Resize,
 )
-from .images import ImageTransform, Span, between, is_pil, span, to_pixels
-from .pieces import CenterCrop, Pad, RandomErasing, RandomResizedCrop
+from mydl.data.images import ImageTransform, Span, between, is_pil, span, to_pixels
+from mydl.data.pieces import CenterCrop, Pad, RandomCrop, RandomErasing, RandomResizedCrop
+from mydl.tensor import MyTensor
 
 __all__ = [
     "CenterCrop", "ColorJitter", "Compose", "ConvertImageDtype", "GaussianBlur", "Grayscale", "InterpolationMode",

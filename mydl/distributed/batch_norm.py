@@ -121,6 +121,7 @@ class SyncBatchNorm(BatchNorm1d):
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked += 1
             momentum = 1 / int(self.num_batches_tracked.item()) if self.momentum is None else self.momentum
-            for running, new in ((self.running_mean, mean), (self.running_var, var)):
+            averages: list[Any] = [(self.running_mean, mean), (self.running_var, var)]
+            for running, new in averages:
                 running.copy_((1 - momentum) * running + momentum * new.detach().to(running.dtype))
         return y

@@ -49,7 +49,7 @@ class Bucket:
 
     def _in_place(self) -> Any:
         slots = [p._slot for p in self.parameters]
-        buffer = slots[0].buffer if slots[0] is not None else None
+        buffer: Any = slots[0].buffer if slots[0] is not None else None
         for p, slot in zip(self.parameters, slots):
             if slot is None or slot.buffer is not buffer or p.grad is None or p.grad.array is not slot.gradient:
                 return None

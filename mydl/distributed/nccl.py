@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mydl.backend import load_cupy
+from mydl.cupy_loader import load_cupy
 
 __all__ = ["Nccl", "Transfer"]
 

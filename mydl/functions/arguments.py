@@ -12,11 +12,12 @@ import numpy as np
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import describe, tensor_of
 from mydl.backend import is_array
+from mydl.errors import DtypeError
 
 __all__ = [
-    "Number", "Size", "Tensor", "as_tensor_operand", "axes_of", "axis_of", "int_of", "integer_range", "note_range",
-    "require_flag", "require_floating", "require_numbers", "require_operands", "require_tensor", "shape_of",
-    "tensor_along",
+    "Number", "Size", "Tensor", "as_tensor_operand", "axes_of", "axis_of", "int_of", "integer_range", "keep_range",
+    "note_range", "require_flag", "require_floating", "require_numbers", "require_operands", "require_tensor",
+    "shape_of", "tensor_along",
 ]  # fmt: skip
 
 # What signatures call a MyTensor: the functions stand below the class, whose methods they become.
@@ -52,10 +53,15 @@ def require_tensor(value: Any, name: str) -> Any:
 
 
 def require_floating(value: Any, name: str) -> Any:
-    """`value`, if it is a floating tensor; otherwise an error naming the function and the dtype."""
-    value = require_tensor(value, name)
-    if value.dtype.kind not in "fc":
-        raise RuntimeError(f"{name}: wanted a floating tensor, got {value.dtype}; use .float() first")
+    """`value`, if it is a floating tensor (an array becomes one); else TypeError or DtypeError naming the function.
+
+    >>> require_floating(np.ones(2), "elu").shape
+    (2,)
+    """
+    if not isinstance(value, Variable):
+        value = require_tensor(value, name)
+    if value.array.dtype.kind not in "fc":
+        raise DtypeError(f"{name}: wanted a floating tensor, got {describe(value)}; cast it with .float()")
     return value
 
 

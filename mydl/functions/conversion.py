@@ -188,7 +188,12 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def cpu(self: Tensor) -> Tensor:
-    """On the host."""
+    """On the host.
+
+    >>> import mydl
+    >>> mydl.ones(1).cpu().device
+    device(type='cpu')
+    """
     return to(self, "cpu")
 
 
@@ -200,52 +205,102 @@ def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor
 
 
 def float_(self: Tensor) -> Tensor:
-    """In float32."""
+    """In float32.
+
+    >>> import mydl
+    >>> mydl.tensor([True, False]).float()
+    tensor([1., 0.])
+    """
     return to(self, np.float32)
 
 
 def double(self: Tensor) -> Tensor:
-    """In float64."""
+    """In float64.
+
+    >>> import mydl
+    >>> mydl.tensor([True, False]).double()
+    tensor([1., 0.], dtype=float64)
+    """
     return to(self, np.float64)
 
 
 def half(self: Tensor) -> Tensor:
-    """In float16."""
+    """In float16.
+
+    >>> import mydl
+    >>> mydl.tensor([True, False]).half()
+    tensor([1., 0.], dtype=float16)
+    """
     return to(self, np.float16)
 
 
 def long(self: Tensor) -> Tensor:
-    """In int64."""
+    """In int64.
+
+    >>> import mydl
+    >>> mydl.tensor([True, False]).long()
+    tensor([1, 0])
+    """
     return to(self, np.int64)
 
 
 def int_(self: Tensor) -> Tensor:
-    """In int32."""
+    """In int32.
+
+    >>> import mydl
+    >>> mydl.tensor([True, False]).int()
+    tensor([1, 0], dtype=int32)
+    """
     return to(self, np.int32)
 
 
 def short(self: Tensor) -> Tensor:
-    """In int16."""
+    """In int16.
+
+    >>> import mydl
+    >>> mydl.tensor([True, False]).short()
+    tensor([1, 0], dtype=int16)
+    """
     return to(self, np.int16)
 
 
 def byte(self: Tensor) -> Tensor:
-    """In uint8."""
+    """In uint8.
+
+    >>> import mydl
+    >>> mydl.tensor([True, False]).byte()
+    tensor([1, 0], dtype=uint8)
+    """
     return to(self, np.uint8)
 
 
 def char(self: Tensor) -> Tensor:
-    """In int8."""
+    """In int8.
+
+    >>> import mydl
+    >>> mydl.tensor([True, False]).char()
+    tensor([1, 0], dtype=int8)
+    """
     return to(self, np.int8)
 
 
 def bool_(self: Tensor) -> Tensor:
-    """In bool: False where it is 0."""
+    """In bool: False where it is 0.
+
+    >>> import mydl
+    >>> mydl.tensor([0.0, 2.0]).bool()
+    tensor([False,  True])
+    """
     return to(self, np.bool_)
 
 
 def type_as(self: Tensor, other: Tensor) -> Tensor:
-    """In the dtype and on the device of `other`."""
+    """In the dtype and on the device of `other`.
+
+    >>> import mydl
+    >>> mydl.tensor([1, 2]).type_as(mydl.ones(1))
+    tensor([1., 2.])
+    """
     return to(self, other)
 
 
@@ -261,6 +316,11 @@ def clone(input: Tensor, *, memory_format: str | None = None) -> Tensor:
 
 
 def contiguous(self: Tensor, memory_format: str | None = None) -> Tensor:
-    """Itself if its memory is in C order, else a copy that is."""
+    """Itself if its memory is in C order, else a copy that is.
+
+    >>> import mydl
+    >>> mydl.ones(2, 3).t().contiguous().is_contiguous()
+    True
+    """
     check_memory_format(memory_format, "contiguous")
     return self if self.array.flags.c_contiguous else Clone.apply(self)

@@ -12,13 +12,16 @@ import numpy as np
 
 from mydl.autograd.engine import Variable
 from mydl.autograd.modes import mode
-from mydl.autograd.op import tensor_of
+from mydl.autograd.op import describe, tensor_of
 from mydl.backend import device_of, is_array, on_device
-from mydl.errors import ShapeError
+from mydl.errors import DtypeError, ShapeError
 from mydl.functions.arguments import as_tensor_operand, integer_range
 from mydl.ops.indexing import Put, Slice, Take
 
 __all__ = ["get_item", "set_item"]
+
+
+_PARTS = (Variable, np.ndarray, list, tuple, range, slice, type(None), type(...))  # no numbers
 
 
 def _read_part(part: Any) -> Any:
@@ -52,6 +55,8 @@ def _read_part(part: Any) -> Any:
 def read_key(key: Any, array: Any) -> tuple[tuple, tuple]:
     """(a key of ints, slices, None and ..., a key of index arrays for what that one gives, () if there are none)."""
     shape = array.shape
+    if isinstance(key, list) and len(key) < 32 and any(isinstance(part, _PARTS) for part in key):
+        key = tuple(key)  # as PyTorch reads a list of indices: x[[i, j]] is x[i, j]
     key = key if isinstance(key, tuple) else (key,)
     parts = [_read_part(part) for part in key]
     if not any(is_array(part) for part in parts):
@@ -126,8 +131,23 @@ def get_item(self: Any, key: Any) -> Any:
 
 
 def set_item(self: Any, key: Any, value: Any) -> None:
-    """self[key] = value, in place; the value is broadcast and cast, and the graph follows."""
+    """self[key] = value, in place; the value is broadcast and cast, and the graph follows.
+
+    Numbers must fit an integer dtype. Index tensors want a value of the dtype; for masks a single element may have
+    another.
+    """
     basic, arrays = read_key(key, self.array)
+    if isinstance(value, (int, float)) and self.dtype.kind in "iu":
+        limits = np.iinfo(self.dtype)
+        if not min(limits.min, -limits.max) <= value <= limits.max:
+            raise ShapeError(f"set_item: {value} does not fit {self.dtype}")
+    elif isinstance(value, Variable):
+        if arrays and value.dtype != self.dtype:
+            masks = all(part.dtype == bool for part in arrays if is_array(part))
+            if not (masks and value.array.size == 1):
+                raise DtypeError(f"set_item: wanted a value of {self.dtype}, got {describe(value)}")
+    elif value is None or isinstance(value, str):
+        raise TypeError(f"set_item: wanted a tensor or numbers, got {value!r}")
     value = as_tensor_operand(value, self)
     part = self if arrays and _is_whole(basic) else Slice.apply(self, key=basic)
     room = len(part.shape)

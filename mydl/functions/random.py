@@ -237,7 +237,12 @@ def _filled(self: Any, draws: np.ndarray) -> Any:
 
 
 def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None) -> Tensor:
-    """Fill with normal numbers; returns the tensor itself."""
+    """Fill with normal numbers; returns the tensor itself.
+
+    >>> import mydl
+    >>> mydl.empty(2).normal_(mean=3, std=0)
+    tensor([3., 3.])
+    """
     if std < 0:
         raise RuntimeError(f"normal_: wanted a deviation of 0 or more, got {std}")
     dtype = _floating(self.dtype, "normal_")
@@ -247,7 +252,12 @@ def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generat
 def uniform_(
     self: Tensor, from_: float = 0, to: float = 1, *, generator: Generator | None = None, **kwargs: float
 ) -> Tensor:
-    """Fill with uniform numbers from [from, to); returns the tensor itself."""
+    """Fill with uniform numbers from [from, to); returns the tensor itself.
+
+    >>> import mydl
+    >>> bool((mydl.empty(100).uniform_(2, 3) >= 2).all())
+    True
+    """
     from_ = kwargs.pop("from", from_)  # PyTorch's name, which is no name in Python
     if kwargs:
         raise TypeError(f"uniform_: unknown argument {next(iter(kwargs))!r}")
@@ -258,13 +268,23 @@ def uniform_(
 
 
 def bernoulli_(self: Tensor, p: Tensor | float = 0.5, *, generator: Generator | None = None) -> Tensor:
-    """Fill with 1, with probability p, and 0; returns the tensor itself."""
+    """Fill with 1, with probability p, and 0; returns the tensor itself.
+
+    >>> import mydl
+    >>> mydl.empty(2).bernoulli_(1.0)
+    tensor([1., 1.])
+    """
     chance = to_host(p.array) if isinstance(p, Variable) else np.asarray(p)
     return _filled(self, _coins(chance, self.shape, self.dtype, generator))
 
 
 def exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None = None) -> Tensor:
-    """Fill with exponential numbers of rate lambd; returns the tensor itself."""
+    """Fill with exponential numbers of rate lambd; returns the tensor itself.
+
+    >>> import mydl
+    >>> bool((mydl.empty(100).exponential_() >= 0).all())
+    True
+    """
     if not lambd > 0:
         raise RuntimeError(f"exponential_: wanted a rate above 0, got {lambd}")
     dtype = _floating(self.dtype, "exponential_")
@@ -274,7 +294,12 @@ def exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None 
 def random_(
     self: Tensor, from_: int | None = None, to: int | None = None, *, generator: Generator | None = None
 ) -> Tensor:
-    """Fill with whole numbers: random_(to) from [0, to), random_(from, to); returns the tensor itself."""
+    """Fill with whole numbers: random_(to) from [0, to), random_(from, to); returns the tensor itself.
+
+    >>> import mydl
+    >>> mydl.empty(2).random_(3, 4)
+    tensor([3., 3.])
+    """
     if to is None:
         digits = np.finfo(self.dtype).nmant + 1 if self.dtype.kind == "f" else 8 * self.dtype.itemsize - 1
         from_, to = 0, 2 ** min(digits, 62) if from_ is None else from_
@@ -285,7 +310,12 @@ def random_(
 
 
 def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Generator | None = None) -> Tensor:
-    """Fill with numbers whose logarithms are normal; returns the tensor itself."""
+    """Fill with numbers whose logarithms are normal; returns the tensor itself.
+
+    >>> import mydl
+    >>> bool((mydl.empty(100).log_normal_() > 0).all())
+    True
+    """
     dtype = _floating(self.dtype, "log_normal_")
     if std <= 0:
         raise RuntimeError(f"log_normal_: wanted a deviation above 0, got {std}")

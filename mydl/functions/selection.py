@@ -124,20 +124,21 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
             [4, 4]])
     """
     input = require_tensor(input, "index_select")
-    array, axis = _index_vector(index, input, dim, "index_select")
+    key, wanted = _slices(index, input, dim, "index_select")
     if input.ndim == 0:
-        if array.size > 1:
-            raise RuntimeError(f"index_select: wanted one index for a tensor of no dimensions, got {array.size}")
+        if wanted[0] > 1:
+            raise RuntimeError(f"index_select: wanted one index for a tensor of no dimensions, got {wanted[0]}")
         return input.clone()
-    return Take.apply(input, key=(slice(None),) * axis + (array.reshape(-1),))
+    return Take.apply(input, key=key)
 
 
-def _index_vector(index: Any, input: Any, dim: int, name: str) -> tuple[Any, int]:
-    """As `_index_array`, of a vector."""
+def _slices(index: Any, input: Any, dim: int, name: str) -> tuple[tuple, tuple]:
+    """The key of the slices along `dim` that a vector of indices names, and their shape."""
     array, axis = _index_array(index, input, dim, name)
     if array.ndim > 1:
         raise IndexError(f"{name}: wanted a vector of indices, got shape {array.shape}")
-    return array, axis
+    key = (slice(None),) * axis + (array.reshape(-1),)
+    return key, (*input.shape[:axis], array.size, *input.shape[axis + 1 :])
 
 
 def _one_value(value: Any, input: Any, name: str) -> Any:
@@ -162,16 +163,14 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     tensor([2., 0., 1.])
     """
     input, source = require_tensor(input, "index_add"), require_tensor(source, "index_add")
-    array, axis = _index_vector(index, input, dim, "index_add")
+    key, wanted = _slices(index, input, dim, "index_add")
     if input.ndim == 0 and source.ndim == 0:
         return Reshape.apply(index_add(_vector_of(input), 0, index, _vector_of(source), alpha=alpha), shape=())
     if source.dtype != input.dtype:
         raise RuntimeError(f"index_add: wanted a source of {input.dtype}, got {source.dtype}")
-    wanted = (*input.shape[:axis], array.size, *input.shape[axis + 1 :])
     if source.shape != wanted:
         raise RuntimeError(f"index_add: wanted a source of shape {wanted}, got {source.shape}")
     scaled = source if alpha == 1 else Mul.apply(source, alpha)
-    key = (slice(None),) * axis + (array.reshape(-1),)
     return Add.apply(input, PlaceAt.apply(scaled, key=key, shape=input.shape))
 
 
@@ -183,13 +182,12 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     tensor([6., 0., 5.])
     """
     input, source = require_tensor(input, "index_copy"), require_tensor(source, "index_copy")
-    array, axis = _index_vector(index, input, dim, "index_copy")
+    key, wanted = _slices(index, input, dim, "index_copy")
     if input.ndim == 0:
         return Reshape.apply(index_copy(_vector_of(input), 0, index, _vector_of(source)), shape=())
-    wanted = (*input.shape[:axis], array.size, *input.shape[axis + 1 :])
     if source.shape != wanted or source.dtype != input.dtype:
         raise RangeError(f"index_copy: wanted a source of {wanted} {input.dtype}, got {describe(source)}")
-    return Put.apply(input, source, key=(slice(None),) * axis + (array.reshape(-1),))
+    return Put.apply(input, source, key=key)
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -> Tensor:
@@ -200,11 +198,10 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -
     tensor([1., 0., 1.])
     """
     input = require_tensor(input, "index_fill")
-    array, axis = _index_vector(index, input, dim, "index_fill")
+    key, _ = _slices(index, input, dim, "index_fill")
     if input.ndim == 0:
         return Reshape.apply(index_fill(_vector_of(input), 0, index, value), shape=())
-    value = _one_value(value, input, "index_fill")
-    return Put.apply(input, value, key=(slice(None),) * axis + (array.reshape(-1),))
+    return Put.apply(input, _one_value(value, input, "index_fill"), key=key)
 
 
 def scatter(
@@ -289,9 +286,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     tensor([1, 3])
     """
     input, mask = broadcast_tensors(require_tensor(input, "masked_select"), _mask(mask, "masked_select"))
-    if input.ndim == 0:
-        input, mask = Reshape.apply(input, shape=(1,)), Reshape.apply(mask, shape=(1,))
-    return Take.apply(input, key=(mask.array,))
+    return Take.apply(_vector_of(input), key=(_vector_of(mask).array,))
 
 
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
@@ -418,10 +413,9 @@ def scatter_reduce(
     if input.dtype.kind != "f":
         return tensor_of(best)
     # best as the mean of the elements that are equal to it, so that they share the gradient
-    chosen = src[part] * tensor_of((src.array[part] == best[key]).astype(input.dtype))
-    mine = ((input.array == best) & (own.array != 0)).astype(input.dtype)
-    hits = scatter_add(tensor_of(mine), dim, index, tensor_of((src.array[part] == best[key]).astype(input.dtype)))
-    return scatter_add(input * tensor_of(mine), dim, index, chosen) / hits
+    theirs, mine = tensor_of(src.array[part] == best[key]), tensor_of((input.array == best) & (own.array != 0))
+    hits = scatter_add(mine.to(input.dtype), dim, index, theirs.to(input.dtype))
+    return scatter_add(Where.apply(mine, input, 0), dim, index, Where.apply(theirs, src[part], 0)) / hits
 
 
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:

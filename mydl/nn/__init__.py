@@ -10,6 +10,7 @@ from mydl.nn.cell import *
 from mydl.nn.container import *
 from mydl.nn.convolution import *
 from mydl.nn.convolution import Conv2D
+from mydl.nn.distance import *
 from mydl.nn.dropout import *
 from mydl.nn.embedding import *
 from mydl.nn.linear import *

@@ -78,11 +78,12 @@ class _Convolution(WithInit):
             sides = [(p, p) for p in self.padding]
         return F.pad(input, [width for side in reversed(sides) for width in side], self.padding_mode)
 
-    def _run(self, function: Any, input: MyTensor) -> MyTensor:
-        padding = self.padding
+    def _conv_forward(self, input: MyTensor, weight: MyTensor, bias: MyTensor | None) -> MyTensor:
+        """`forward` with weights other than the layer's; subclasses call it, as in PyTorch."""
+        function, padding = F.conv2d if self.spatial == 2 else F.conv1d, self.padding
         if self.padding_mode != "zeros":
             input, padding = self._border(input), 0
-        return function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return function(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         """The options; those with a default only where they differ from it."""
@@ -107,7 +108,7 @@ class Conv2D(_Convolution):
 
     def forward(self, input: MyTensor) -> MyTensor:
         """The cross-correlation."""
-        return self._run(F.conv2d, input)
+        return self._conv_forward(input, self.weight, self.bias)
 
 
 class Conv1d(_Convolution):
@@ -122,7 +123,7 @@ class Conv1d(_Convolution):
 
     def forward(self, input: MyTensor) -> MyTensor:
         """The cross-correlation."""
-        return self._run(F.conv1d, input)
+        return self._conv_forward(input, self.weight, self.bias)
 
 
 class _Transposed(_Convolution):

@@ -135,7 +135,8 @@ class EmbeddingBag(Embedding):
     ) -> EmbeddingBag:
         """An EmbeddingBag with the given rows, which are not trained unless `freeze` is False."""
         options = (max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset, padding_idx)
-        bag = cls(*embeddings.shape, *options)
+        rows, columns = embeddings.shape
+        bag = cls(rows, columns, *options)
         bag.weight.requires_grad = not freeze
         return bag
 

@@ -176,6 +176,4 @@ class Unflatten(Optioned):
 
     def forward(self, input: MyTensor) -> MyTensor:
         """The input unflattened."""
-        shape = input.shape
-        axis = self.dim % len(shape)
-        return input.reshape(*shape[:axis], *self.unflattened_size, *shape[axis + 1 :])
+        return input.unflatten(self.dim, self.unflattened_size)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mydl.autograd.op import describe
 from mydl.nn import functional as F
-from mydl.nn.functional.arguments import reduction_of
+from mydl.nn.functional.arguments import Flag, reduction_of
 from mydl.nn.module import NeuralNetwork
 from mydl.tensor import MyTensor
 
@@ -14,13 +16,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-Flag = bool | None
-
-
 class _Loss(NeuralNetwork):
     """What the losses share: the reduction, and the weight where there is one, a buffer."""
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
+    def __init__(self, size_average: Flag = None, reduce: Flag = None, reduction: str = "mean") -> None:
         super().__init__()
         self.reduction = reduction_of(size_average, reduce, reduction, type(self).__name__)
 
@@ -52,9 +51,9 @@ class CrossEntropyLoss(_WeightedLoss):
     def __init__(
         self,
         weight: MyTensor | None = None,
-        size_average: bool | None = None,
+        size_average: Flag = None,
         ignore_index: int = -100,
-        reduce: bool | None = None,
+        reduce: Flag = None,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
@@ -63,7 +62,7 @@ class CrossEntropyLoss(_WeightedLoss):
 
     def forward(self, input: MyTensor, target: MyTensor) -> MyTensor:
         """The cross entropy."""
-        options = {"ignore_index": self.ignore_index, "label_smoothing": self.label_smoothing}
+        options: dict[str, Any] = {"ignore_index": self.ignore_index, "label_smoothing": self.label_smoothing}
         return F.cross_entropy(input, target, self.weight, reduction=self.reduction, **options)
 
 
@@ -78,9 +77,9 @@ class NLLLoss(_WeightedLoss):
     def __init__(
         self,
         weight: MyTensor | None = None,
-        size_average: bool | None = None,
+        size_average: Flag = None,
         ignore_index: int = -100,
-        reduce: bool | None = None,
+        reduce: Flag = None,
         reduction: str = "mean",
     ) -> None:
         super().__init__(weight, size_average, reduce, reduction)
@@ -126,7 +125,7 @@ class SmoothL1Loss(_Loss):
     """
 
     def __init__(
-        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0
+        self, size_average: Flag = None, reduce: Flag = None, reduction: str = "mean", beta: float = 1.0
     ) -> None:
         super().__init__(size_average, reduce, reduction)
         self.beta = beta
@@ -177,8 +176,8 @@ class BCEWithLogitsLoss(_WeightedLoss):
     def __init__(
         self,
         weight: MyTensor | None = None,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
+        size_average: Flag = None,
+        reduce: Flag = None,
         reduction: str = "mean",
         pos_weight: MyTensor | None = None,
     ) -> None:
@@ -226,9 +225,9 @@ class PoissonNLLLoss(_Loss):
         self,
         log_input: bool = True,
         full: bool = False,
-        size_average: bool | None = None,
+        size_average: Flag = None,
         eps: float = 1e-8,
-        reduce: bool | None = None,
+        reduce: Flag = None,
         reduction: str = "mean",
     ) -> None:
         super().__init__(size_average, reduce, reduction)
@@ -236,7 +235,7 @@ class PoissonNLLLoss(_Loss):
 
     def forward(self, log_input: MyTensor, target: MyTensor) -> MyTensor:
         """The negative log-likelihood of the counts."""
-        options = {"log_input": self.log_input, "full": self.full, "eps": self.eps}
+        options: dict[str, Any] = {"log_input": self.log_input, "full": self.full, "eps": self.eps}
         return F.poisson_nll_loss(log_input, target, reduction=self.reduction, **options)
 
 

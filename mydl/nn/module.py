@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar
 
+from mydl.autograd.differentiable import HookHandle
 from mydl.autograd.modes import no_grad
 from mydl.errors import DtypeError
+from mydl.functions.conversion import read_to
 from mydl.nn.hooks import Hooks, call_with_hooks
+from mydl.nn.registered import Registered
 from mydl.nn.state import IncompatibleKeys, load_into, save_into
-from mydl.tensor import HookHandle, MyTensor, Parameter, read_to
+from mydl.tensor import MyTensor, Parameter
 
 __all__ = ["NeuralNetwork"]
 
@@ -139,19 +141,19 @@ class NeuralNetwork:
         return ((name, values[name]) for name, its in list(values["_kinds"].items()) if its == kind)
 
     @property
-    def _parameters(self) -> Mapping[str, Parameter | None]:
-        """This module's own parameters by name, to read."""
-        return MappingProxyType(dict(self._own("parameter")))
+    def _parameters(self) -> MutableMapping[str, Parameter | None]:
+        """This module's own parameters by name."""
+        return Registered(self, "parameter")
 
     @property
-    def _buffers(self) -> Mapping[str, MyTensor | None]:
-        """This module's own buffers by name, to read."""
-        return MappingProxyType(dict(self._own("buffer")))
+    def _buffers(self) -> MutableMapping[str, MyTensor | None]:
+        """This module's own buffers by name."""
+        return Registered(self, "buffer")
 
     @property
-    def _modules(self) -> Mapping[str, NeuralNetwork | None]:
-        """This module's own sub-modules by name, to read."""
-        return MappingProxyType(dict(self._own("module")))
+    def _modules(self) -> MutableMapping[str, NeuralNetwork | None]:
+        """This module's own sub-modules by name."""
+        return Registered(self, "module")
 
     # Walking -------------------------------------------------------------------------------------------------
 
@@ -262,8 +264,9 @@ class NeuralNetwork:
         """Set training mode (dropout drops, batch norm takes the batch's statistics) here and below."""
         if not isinstance(mode, bool):
             raise ValueError(f"train: wanted True or False, got {mode!r}")
-        for module in self.modules():
-            module.training = mode
+        self.training = mode
+        for module in self.children():
+            module.train(mode)  # it may be the module's own, such as one that keeps its batch norms as they are
         return self
 
     def eval(self: Self) -> Self:

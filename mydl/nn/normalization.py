@@ -35,8 +35,9 @@ class _Affine(NeuralNetwork):
         """Weight 1, bias 0."""
         if self.weight is not None:
             initialisers.ones_(self.weight)
-        if getattr(self, "bias", None) is not None:
-            initialisers.zeros_(self.bias)
+        bias = getattr(self, "bias", None)
+        if bias is not None:
+            initialisers.zeros_(bias)
 
 
 class _ByChannel(_Affine):
@@ -129,7 +130,7 @@ class BatchNorm1d(_BatchNorm):
     (2, 3)
     """
 
-    dims = (2, 3)
+    dims: tuple[int, ...] = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from mydl.nn import functional as F
-from mydl.nn.functional.arguments import Sizes
+from mydl.nn.functional.arguments import Sizes, sizes_of
 from mydl.nn.module import NeuralNetwork
 from mydl.nn.options import Optioned
 from mydl.tensor import MyTensor
 
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d",
-    "FullAveragePool2d", "MaxPool1d", "MaxPool2d",
+    "FullAveragePool2d", "MaxPool1d", "MaxPool2d", "MaxUnpool1d", "MaxUnpool2d",
 ]  # fmt: skip
 
 
@@ -79,6 +79,41 @@ class MaxPool1d(_MaxPool):
         """The windows' largest elements."""
         options = (self.padding, self.dilation, self.ceil_mode, self.return_indices)
         return F.max_pool1d(input, self.kernel_size, self.stride, *options)
+
+
+class MaxUnpool2d(Optioned):
+    """`MaxPool2d` backwards: the elements at the places that its `return_indices` gave, zeros elsewhere.
+
+    >>> import mydl
+    >>> y, indices = MaxPool2d(2, return_indices=True)(mydl.ones(1, 3, 4, 4))
+    >>> MaxUnpool2d(2)(y, indices).shape
+    (1, 3, 4, 4)
+    """
+
+    _options, _spatial = ("kernel_size", "stride", "padding"), 2
+
+    def __init__(self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0) -> None:
+        super().__init__()
+        self.kernel_size = sizes_of(kernel_size, self._spatial, type(self).__name__, "kernel_size", 1)
+        stride = self.kernel_size if stride is None else stride
+        self.stride = sizes_of(stride, self._spatial, type(self).__name__, "stride", 1)
+        self.padding = sizes_of(padding, self._spatial, type(self).__name__, "padding")
+
+    def forward(self, input: MyTensor, indices: MyTensor, output_size: Any = None) -> MyTensor:
+        """Planes or lines of zeros with the input's elements in them, of `output_size` where it is given."""
+        unpool = F.max_unpool2d if self._spatial == 2 else F.max_unpool1d
+        return unpool(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+
+class MaxUnpool1d(MaxUnpool2d):
+    """`MaxUnpool2d` for lines (N, C, L) or (C, L).
+
+    >>> import mydl
+    >>> MaxUnpool1d(2)(mydl.ones(1, 3, 2), mydl.tensor([[[0, 2]] * 3]).reshape(1, 3, 2)).shape
+    (1, 3, 4)
+    """
+
+    _spatial = 1
 
 
 class AvgPool2d(Optioned):

@@ -31,7 +31,7 @@ class _Recurrent(NeuralNetwork):
 
     gates = 1
 
-    def _set_up(
+    def __init__(
         self,
         input_size: int,
         hidden_size: int,
@@ -40,9 +40,9 @@ class _Recurrent(NeuralNetwork):
         batch_first: bool,
         dropout: float,
         bidirectional: bool,
-        proj_size: int,
         device: Any,
         dtype: Any,
+        proj_size: int = 0,
     ) -> None:
         super().__init__()
         name = type(self).__name__
@@ -194,7 +194,7 @@ class RNN(_Recurrent):
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f'RNN: wanted "tanh" or "relu" as nonlinearity, got {nonlinearity!r}')
-        self._set_up(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
         self.nonlinearity = nonlinearity
 
     def _step(self, ending: str, a: MyTensor, state: tuple[MyTensor, ...]) -> tuple[MyTensor, ...]:
@@ -234,8 +234,8 @@ class LSTM(_Recurrent):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        self._set_up(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype, proj_size
         )
 
     def _step(self, ending: str, a: MyTensor, state: tuple[MyTensor, ...]) -> tuple[MyTensor, ...]:
@@ -274,7 +274,7 @@ class GRU(_Recurrent):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        self._set_up(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
 
     def _step(self, ending: str, a: MyTensor, state: tuple[MyTensor, ...]) -> tuple[MyTensor, ...]:
         return (GRUStep.apply(a, self._from_state(ending, state[0]), state[0]),)

@@ -18,6 +18,7 @@ class _AlongDim(Optioned):
     """The constructor that they share."""
 
     _options = ("dim",)
+    dim: Any  # an int; None lets the function choose
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()

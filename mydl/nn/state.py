@@ -74,6 +74,8 @@ def load_into(module: Any, state: Mapping[str, Any], strict: bool) -> Incompatib
     """
     if not isinstance(state, Mapping):
         raise TypeError(f"load_state_dict: wanted a dict of tensors by name, got {type(state).__name__}")
+    # files older than the counter lack it, as does what other programs write; PyTorch's own dicts say their version
+    optional = "" if hasattr(state, "_metadata") else "num_batches_tracked"
     state = dict(state)
     own: dict[str, MyTensor] = {}
     errors: list[str] = []
@@ -83,7 +85,7 @@ def load_into(module: Any, state: Mapping[str, Any], strict: bool) -> Incompatib
         for hook in _hooks(part, "load_pre"):
             hook(part, state, prefix, {}, strict, [], [], errors)
         own.update((prefix + name, tensor) for name, tensor in _saved(part))
-    missing = [key for key in own if key not in state]
+    missing = [key for key in own if key not in state and key.rpartition(".")[2] != optional]
     unexpected = [key for key in state if key not in own]
     arrays = {key: _array(key, state[key]) for key in own if key in state}
     unfit = [

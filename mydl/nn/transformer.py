@@ -264,8 +264,8 @@ class Transformer(NeuralNetwork):
         """(sz, sz) with -inf above the diagonal and 0 elsewhere: nothing looks at what comes after it.
 
         >>> Transformer.generate_square_subsequent_mask(2)
-        tensor([[  0., -inf],
-                [  0.,   0.]])
+        tensor([[0., -inf],
+                [0., 0.]])
         """
         mask = np.triu(np.full((sz, sz), -np.inf, get_default_dtype() if dtype is None else dtype), 1)
         return tensor_of(mask) if device is None else tensor_of(mask).to(device)

@@ -7,9 +7,9 @@ from typing import Any
 
 from mydl import nn
 from mydl.autograd.op import describe
+from mydl.files import atomic_write
 from mydl.onnx.graph import Graph, translate
 from mydl.onnx.trace import traces
-from mydl.serialization import atomic_write
 from mydl.tensor import MyTensor
 
 __all__ = ["export"]

@@ -366,7 +366,9 @@ class Clone(Op):
 
 def _promote_choices(inputs: tuple) -> tuple:
     condition, x, y = inputs
-    if condition.dtype != bool:
+    if condition.dtype == "uint8":  # PyTorch's masks of old
+        condition = condition.astype(bool)
+    elif condition.dtype != bool:
         raise DtypeError(f"Where: wanted a boolean condition, got {condition.dtype}")
     dtype = result_dtype(x, y)
     # NumPy would read a Python float as float64 where both choices are numbers.

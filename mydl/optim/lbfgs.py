@@ -46,8 +46,6 @@ class LBFGS(Optimizer):
     (4.0, 1.0)
     """
 
-    scalar_state = ()
-
     def __init__(
         self,
         params: Iterable[Any],

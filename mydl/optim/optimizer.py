@@ -14,9 +14,10 @@ from mydl.autograd.op import describe, tensor_of
 from mydl.backend import device_of, is_array, on_device
 from mydl.tensor import MyTensor
 
-__all__ = ["Group", "Optimizer", "check_betas", "check_options", "check_rates"]
+__all__ = ["Group", "Optimizer", "check_betas", "check_options", "check_rates", "required"]
 
 Group: TypeAlias = dict[str, Any]  # parameters and their options
+required = object()  # as the default of an option that each parameter group must set
 
 
 def check_rates(optimizer: str, **values: Any) -> dict[str, Any]:
@@ -107,7 +108,7 @@ class Optimizer:
     """
 
     # Names of the state with one value per parameter instead of one per element; it stays on the host.
-    scalar_state: tuple[str, ...] = ("step",)
+    scalar_state: tuple[str, ...] = ()
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, MyTensor):
@@ -167,7 +168,8 @@ class Optimizer:
                 raise ValueError(f"{name}: some parameters appear in more than one parameter group")
         param_group["params"] = params
         for key, value in self.defaults.items():
-            param_group.setdefault(key, value)
+            if param_group.setdefault(key, value) is required:
+                raise ValueError(f"{name}: wanted {key} in the parameter group, got {', '.join(param_group)}")
         self.param_groups.append(param_group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:

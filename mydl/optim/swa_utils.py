@@ -117,7 +117,7 @@ class AveragedModel(NeuralNetwork):
     def update_parameters(self, model: NeuralNetwork) -> None:
         """Take the model's present weights into the average."""
         buffers = [list(m.buffers()) for m in (self.module, model)]
-        pairs = [list(m.parameters()) for m in (self.module, model)]
+        pairs: list[list[MyTensor]] = [list(m.parameters()) for m in (self.module, model)]
         if self.use_buffers:
             pairs = [list(chain(*lists)) for lists in zip(pairs, buffers)]
         mine, theirs = [[p.detach() for p in side] for side in pairs]

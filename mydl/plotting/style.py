@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mydl.serialization import atomic_write
+from mydl.files import atomic_write
 from mydl.tensor import MyTensor
 
 if TYPE_CHECKING:

@@ -21,19 +21,9 @@ from typing import Any, TypeAlias
 from mydl import blas_core
 
 __all__ = [
-    "LIBRARIES",
-    "Failed",
-    "Library",
-    "Measured",
-    "Team",
-    "Worker",
-    "fresh",
-    "fresh_environment",
-    "in_turn",
-    "outcome",
-    "summarise",
-    "workload",
-]
+    "LIBRARIES", "Failed", "Library", "Measured", "Team", "Worker", "fresh", "fresh_environment", "in_turn", "outcome",
+    "summarise", "workload",
+]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).resolve().parent / "worker"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mydl.serialization import atomic_write
+from mydl.files import atomic_write
 from scripts.experiments.definition import falls_short, load
 
 __all__ = ["FORMAT", "aims", "found", "markdown", "put_into_readme", "read_result"]

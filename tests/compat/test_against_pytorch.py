@@ -1201,6 +1201,15 @@ rows("""
     x.is_same_size(y)
     x.type(m.LongTensor)
     x.type(dtype=m.float32)
+    x.type('torch.ByteTensor')
+    m.Generator(device='cpu').manual_seed(3).initial_seed()
+    m.compile(m.relu)(x)
+    m.set_float32_matmul_precision('highest')
+    isinstance(m.autograd.Variable(x), m.autograd.Variable)
+    isinstance(x.tolist(), m.autograd.Variable)
+    m.use_deterministic_algorithms(False, warn_only=True)
+    hasattr(m.backends.cuda.matmul, 'allow_tf32')
+    m.nn.Unflatten(-1, (-1,))(m.zeros(2, 0, 4))
     x.is_contiguous(memory_format=m.channels_last)
     m.rand_like(x, generator=m.Generator()).shape == x.shape
     m.zeros_like(x, memory_format=m.preserve_format)
@@ -1349,6 +1358,46 @@ rows("""
     m.cartesian_prod(m.tensor([1, 2]))
     m.isin(2, m.tensor([1, 2]))
 """, grad=False)  # fmt: skip
+
+
+# Lists of indices are read as tuples of them; masks of uint8.
+rows("""
+    x[[m.tensor(0), m.tensor(1)]]
+    x[[m.tensor([0, 1]), 2]]
+    x[[[0, 1], [2, 0]]]
+    x[[[0, 1]]]
+    x[[slice(0, 1), ...]]
+    x[[None, 1]]
+    x[[(1, 0)]]
+    x[[m.tensor(1)]]
+    x[[[]]]
+    m.where(m.tensor([1, 0, 1], dtype=m.uint8), x[..., :3], y)
+""", A, normal(3, 3))  # fmt: skip
+rows("""
+    w[[m.tensor(0), m.tensor(1)]] = 5
+    w[[[0, 1], [2, 0]]] = y[:2, 0]
+    w[w > 0] = m.tensor(2)
+    w[:, m.tensor([True, False, True, False])] = m.tensor(1)
+    w[m.tensor([0, 2]), m.tensor([True, False, False, False])] = 3
+""", A, normal(3, 3), statement=True)  # fmt: skip
+
+# What infinities and NaN do to elements beside them, and pooling backwards.
+rows("""
+    x.scatter_reduce(0, m.tensor([[0, 0], [0, 2]]), y, 'amax')
+    (-x).scatter_reduce(0, m.tensor([[0, 0], [0, 2]]), y, 'amin', include_self=False)
+""", array([[-INF, INF], [-INF, 1.0], [-INF, 2.0]]), array([[3.0, 4.0], [-INF, INF]]), second=False)  # fmt: skip
+PLACES = "m.tensor([[0, 2, 9], [10, 11, 13]]).expand(2, 3, 2, 3)"
+rows(f"""
+    m.nn.functional.max_unpool2d(x, {PLACES}, 2)
+    m.nn.functional.max_unpool2d(x, {PLACES}, (2, 3), (3, 2), (0, 1), output_size=(6, 4))
+    m.nn.functional.max_unpool2d(x, {PLACES}, kernel_size=2, output_size=m.Size([2, 3, 5, 5]))
+    m.nn.functional.max_unpool2d(x[0], {PLACES}[0], 2)
+    m.nn.functional.max_unpool1d(x[0, 0], {PLACES}[0, 0] // 3, 2)
+    m.nn.functional.max_unpool1d(x[0, 0], {PLACES}[0, 0] % 6, 3, stride=2, padding=1, output_size=[6])
+    m.nn.MaxUnpool2d(2, stride=2)(*m.nn.functional.max_pool2d(x, 2, return_indices=True), output_size=x.size())
+    m.nn.functional.upsample(x, scale_factor=2, mode='bilinear', align_corners=True)
+    m.nn.MaxUnpool1d(2)(*m.nn.MaxPool1d(2, return_indices=True)(x[0]))
+""", normal(2, 3, 2, 3))  # fmt: skip
 
 
 def run(library: Any, row: Row, arrays: list[np.ndarray], want_grad: bool) -> tuple[Any, list[Any]]:

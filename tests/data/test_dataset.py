@@ -21,6 +21,7 @@ from mydl.data import (
 )
 from mydl.data.collate import default_convert
 from mydl.data.dataset import get_batch
+from mydl.errors import ShapeError
 from mydl.tensor import MyTensor
 
 
@@ -199,7 +200,7 @@ def test_collate_refuses():
         default_collate([None, None])
     with pytest.raises(TypeError, match="ndarray of object"):
         default_collate([np.array([None])])
-    with pytest.raises(ValueError, match=r"one shape, got \(2,\), \(3,\)"):
+    with pytest.raises(ShapeError, match=r"one shape, got \(2,\), \(3,\)"):
         default_collate([np.zeros(2), np.zeros(3)])
     with pytest.raises(ValueError, match=r"different lengths: \[1, 2\]"):
         default_collate([(1,), (1, 2)])

@@ -125,7 +125,7 @@ def server(monkeypatch):
         thread.join()
 
 
-def fetch(path, *urls, timeout=5.0):
+def fetch(path, *urls, timeout=30.0):
     return download(urls, path, sha256=SUM, content_bytes=len(CONTENT), timeout=timeout, progress=False)
 
 

@@ -67,8 +67,21 @@ def test_broken_images(tmp_path, damage):
 def test_decompression_bombs(tmp_path):
     path = tmp_path / "bomb.png"
     Image.new("1", (6_000, 6_000)).save(path)
-    with pytest.raises(ValueError, match="more than 20,971,520 pixels"):
+    with pytest.raises(ValueError, match=r"6000×6000 pixels of 1 in PNG could take 343 MB .* at most 210"):
         folder.read_image(path)
+
+
+def test_large_files_are_refused_before_they_are_opened(tmp_path):
+    """WebP's decoder reads the whole file before anybody can ask how large the image is."""
+    path = tmp_path / "long.webp"
+    Image.new("RGB", (4, 4)).save(path)
+    with open(path, "r+b") as file:
+        file.truncate(106 << 20)  # sparse
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"long\.webp: .*opening it could take 212 MB of memory; wanted at most 210"):
+        folder.read_image(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
 
 
 def test_read_as_it_is_stored(tmp_path):

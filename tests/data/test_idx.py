@@ -124,7 +124,7 @@ def test_what_is_no_file(tmp_path):
             read_idx(tmp_path / "pipe")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(data=st.data(), packed=st.booleans())
 def test_mutated_files_give_an_array_or_a_clear_error(tmp_path_factory, data, packed):
     content = bytearray(gzip.compress(GOOD, mtime=0) if packed else GOOD)

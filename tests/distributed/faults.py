@@ -31,14 +31,14 @@ def go_wrong(case: str) -> None:
 
 def main(folder: Path, case: str) -> None:
     kernels.use("reference")  # the others would be compiled on the first machine, by all processes at once
-    # shorter than in earnest, so that the tests do not take long
-    watch.SILENCE, watch.ANSWER = 4.0, 1.0
+    # shorter than in earnest, so that the tests do not take long, but not for a busy machine
+    watch.SILENCE, watch.ANSWER = 8.0, 5.0
     wrong = (os.environ.get("PMI_RANK") or os.environ["OMPI_COMM_WORLD_RANK"]) == "1"
     if case == "copies":
         distributed.refuse_silent_copies()
     if case == "version" and wrong:
         mydl.__version__ = "0.0.1"
-    distributed.init(timeout=4.0)
+    distributed.init(timeout=8.0)
     (folder / f"{distributed.rank()}.pid").write_text(str(os.getpid()))
     model = distributed.DistributedDataParallel(nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4)))
     optimizer = optim.SGD(model.parameters(), lr=0.01)

@@ -27,8 +27,8 @@ ON_FOUR = ["mlp_uneven", "resnet_uneven", "training"]
 # What the one line says when rank 1 goes wrong.
 LINES = {
     "killed": r"rank 1 of 2 died: process \d+ on \S+ was killed, crashed or ran out of memory",
-    "stopped": r"rank 1 of 2 has given no sign of life for 4 s: its process is stopped, or its machine is gone",
-    "asleep": r"rank 1 of 2 has not come to forward pass 51 within 4 s, where rank 0 .*: it is at faults.py:\d+ .*",
+    "stopped": r"rank 1 of 2 has given no sign of life for 8 s: its process is stopped, or its machine is gone",
+    "asleep": r"rank 1 of 2 has not come to forward pass 51 within 8 s, where rank 0 .*: it is at faults.py:\d+ .*",
     "error": r"rank 1 of 2 ended by ValueError: no more data",
     "left": r"rank 1 of 2 has ended while rank 0 waits for it in forward pass 51",
     "version": r"rank 0 of 2 ended by RuntimeError: init: rank 1 of 2 differs from rank 0: mydl 0.0.1 there, mydl .*",

@@ -55,6 +55,52 @@ def state_with_variables(L):
 
 
 @line
+def state_of_batch_norm_without_its_counter(L):
+    layer = L.nn.Sequential(L.nn.BatchNorm1d(2))
+    state = {name: value + 1 for name, value in layer.state_dict().items() if name != "0.num_batches_tracked"}
+    keys = layer.load_state_dict(state)
+    return len(keys.missing_keys), layer[0].running_mean, layer[0].num_batches_tracked
+
+
+@line
+def modes_of_children_of_their_own(L):
+    class Frozen(L.nn.Sequential):
+        def train(self, mode=True):
+            self.asked = mode
+            return super().train(False)
+
+    model = L.nn.Sequential(L.nn.Sequential(Frozen(L.nn.BatchNorm1d(2))), L.nn.Dropout())
+    trained = model.train() is model, [module.training for module in model.modules()], model[0][0].asked
+    return trained, [module.training for module in model.eval().modules()], model[0][0].asked
+
+
+@line
+def convolution_with_other_weights(L):
+    class Twice(L.nn.Conv2d):
+        def forward(self, input):
+            return self._conv_forward(input, self.weight * 2, self.bias)
+
+    layer = Twice(1, 1, (2, 1), padding=1, padding_mode="reflect")
+    L.nn.init.constant_(layer.weight, 0.5)
+    L.nn.init.ones_(layer.bias)
+    return layer(L.arange(6.0).reshape(1, 1, 3, 2))
+
+
+@line
+def registered_parts_written_to(L):
+    model = net(L)
+    model._modules["last"] = L.nn.Tanh()
+    model.blocks._modules["1"] = L.nn.Sigmoid()
+    model.first._parameters["bias"] = None
+    model.norm._buffers["running_mean"] = L.ones(4)
+    weight = model.first._parameters.pop("weight")
+    model.first.register_parameter("raw", weight)
+    del model._modules["norm"]
+    kept = hasattr(model, "norm"), "norm" in model._modules, len(model._modules), list(model._buffers)
+    return kept, list(model.state_dict()), [type(module).__name__ for module in model.modules()][1:], model.first.raw
+
+
+@line
 def state_into_a_dict(L):
     target = {"before": 1}
     return net(L).state_dict(destination=target) is target, list(target)

@@ -52,6 +52,31 @@ def test_training(layer, kind, options, numbers):
     np.testing.assert_allclose(ours(mydl.tensor(numbers("x", *shape))).detach().numpy(), before.detach().numpy())
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*is deprecated:FutureWarning")
+def test_changes_between_passes():
+    """What is initialised before the first pass, and what a removal after the last step leaves."""
+    x, start = np.full((1, 3), 0.5), np.arange(6.0).reshape(2, 3) - 1
+    found = []
+    for library in (mydl, torch):
+        utils = library.nn.utils
+        lengths = utils.weight_norm(library.nn.Linear(3, 2).double())
+        spectral = utils.spectral_norm(library.nn.Linear(3, 2, bias=False).double())
+        lengths.weight_v.data.copy_(library.tensor(start))
+        library.nn.init.constant_(lengths.bias, 0.0)
+        spectral.weight.data.copy_(library.tensor(start))  # as `model.apply(initialise)` does
+        spectral.weight_u.copy_(library.ones(2) / 2**0.5)
+        y = spectral(library.tensor(x))
+        y.sum().backward()
+        lengths.weight_g.data.fill_(2.0)
+        utils.remove_weight_norm(lengths)
+        spectral.weight_orig.data.mul_(3)
+        vector = spectral.weight_u.clone()
+        utils.remove_spectral_norm(spectral)
+        found.append([v.detach().numpy() for v in (lengths.weight, y, vector, spectral.weight)])
+    for mine, reference in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, reference, rtol=1e-6, atol=1e-12)
+
+
 def test_refusals():
     layer = nn.utils.weight_norm(nn.Linear(2, 3))
     with pytest.raises(RuntimeError, match="already"):

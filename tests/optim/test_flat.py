@@ -12,7 +12,7 @@ import pytest
 import mydl
 from mydl import optim
 from mydl.backend import is_array, to_host
-from mydl.optim.flat import settle
+from mydl.optim.buffers import settle
 
 
 def host(value):

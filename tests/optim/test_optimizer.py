@@ -9,6 +9,7 @@ import pytest
 
 import mydl
 from mydl.optim import SGD, Adam, Optimizer
+from mydl.optim.optimizer import required
 
 
 def parameter(*values):
@@ -154,6 +155,12 @@ def test_an_optimizer_of_the_users_own():
     assert x.array is array  # its parameters are left where they are
     assert (x.item(), y.item()) == (2.0, 4.0)
     assert optimizer.state_dict()["state"] == {0: {"count": 1}}
+    saved = optimizer.state_dict()
+    saved["state"][0]["step"] = 3  # a name that mydl's own optimizers keep an array under
+    optimizer.load_state_dict(saved)
+    assert type(optimizer.state[x]["step"]) is int
+    with pytest.raises(ValueError, match="wanted lr in the parameter group"):
+        Optimizer([{"params": [x], "lr": 0.1}, {"params": [y]}], {"lr": required})
     with pytest.raises(NotImplementedError, match="step"):
         Optimizer([x], {}).step()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import mydl
-from mydl import serialization
+from mydl import files, serialization
 from scripts import checkpoint
 from scripts.robustness_tools.crashes import failing_disks, kills, power_cuts
 from scripts.robustness_tools.tally import Effort
@@ -54,13 +54,25 @@ def _not_synced(path):
     with open(temporary, "wb") as file:
         yield file
     os.replace(temporary, path)
-    serialization._sync_folder(Path(path).parent)
+    files._sync_folder(Path(path).parent)
 
 
-def test_careless_writers_are_noticed(tmp_path, monkeypatch):
-    for check, effort, writer in ((power_cuts, 1, _not_synced), (failing_disks, 6, _in_place)):
-        for module in (serialization, checkpoint, mydl.history):
-            monkeypatch.setattr(module, "atomic_write", writer)
-        folder = tmp_path / writer.__name__
-        folder.mkdir()
-        assert check(Effort(effort), folder).lost
+@contextlib.contextmanager
+def _folder_not_synced(path):
+    """A writer whose rename may not be on the disk when it says that all is well."""
+    temporary = Path(f"{path}.new")
+    with open(temporary, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+@pytest.mark.parametrize(
+    ("check", "effort", "writer"),
+    [(power_cuts, 1, _not_synced), (power_cuts, 1, _folder_not_synced), (failing_disks, 6, _in_place)],
+)
+def test_careless_writers_are_noticed(tmp_path, monkeypatch, check, effort, writer):
+    for module in (serialization, checkpoint, mydl.history):
+        monkeypatch.setattr(module, "atomic_write", writer)
+    assert check(Effort(effort), tmp_path).lost

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
+
 import pytest
 
 import mydl
+from scripts.robustness_tools import memory
 from scripts.robustness_tools.memory import depths, failures, graphs, steady
 from scripts.robustness_tools.tally import Effort
 
@@ -31,6 +34,19 @@ def test_a_backward_that_raises_leaves_nothing_behind():
 @pytest.mark.slow
 def test_depths():
     assert depths().lost == []
+
+
+def test_a_leak_is_noticed(monkeypatch):
+    kept = []
+
+    def step(*_):  # past the heap, which may hold freed memory that was counted before
+        kept.append(mmap.mmap(-1, 1 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        kept[-1].write(b"x" * (1 << 20))
+
+    monkeypatch.setattr(memory, "_step", step)
+    (text,) = memory._steady("mlp", Effort(100)).lost
+    assert text.startswith("mlp: from ")
+    assert memory._steady("mlp", Effort(1000, seconds=-1)).found == "ended before the first tenth"
 
 
 @pytest.mark.slow

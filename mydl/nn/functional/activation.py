@@ -8,9 +8,9 @@ from typing import Any
 from mydl.autograd.op import describe
 from mydl.errors import DtypeError, ShapeError
 from mydl.functions import softmax as softmaxes
-from mydl.functions.arguments import Tensor, axis_of, require_tensor
+from mydl.functions.arguments import Tensor, axis_of, require_floating, require_tensor
 from mydl.functions.random import rand_like
-from mydl.nn.functional.arguments import floating, in_place
+from mydl.nn.functional.arguments import in_place
 from mydl.ops import activation as ops
 from mydl.ops.elementwise import Abs, Clamp, ReLU, Sigmoid, Softplus, Tanh, Where
 from mydl.ops.shape import Reshape, Split
@@ -49,7 +49,7 @@ def step(input: Tensor) -> Tensor:
     >>> step(mydl.tensor([-1.0, 0.0, 2.0]))
     tensor([0., 1., 1.])
     """
-    return ops.Step.apply(floating(input, "step"))
+    return ops.Step.apply(require_floating(input, "step"))
 
 
 def _source(input: Any, inplace: bool) -> Any:
@@ -64,7 +64,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     >>> leaky_relu(mydl.tensor([-1.0, 2.0]), 0.5)
     tensor([-0.5000,  2.0000])
     """
-    input = floating(input, "leaky_relu")
+    input = require_floating(input, "leaky_relu")
     return in_place(input, ops.LeakyReLU.apply(_source(input, inplace), slope=negative_slope), inplace)
 
 
@@ -75,7 +75,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     >>> prelu(mydl.tensor([[-1.0, 2.0]]), mydl.tensor([0.25]))
     tensor([[-0.2500,  2.0000]])
     """
-    input = floating(input, "prelu")
+    input = require_floating(input, "prelu")
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.ndim > 1 or weight.numel() not in (1, channels):
         raise ShapeError(f"prelu: wanted one weight or {channels} for input {describe(input)}, got {describe(weight)}")
@@ -92,7 +92,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     >>> elu(mydl.tensor([-1.0, 2.0]))
     tensor([-0.6321,  2.0000])
     """
-    input = floating(input, "elu")
+    input = require_floating(input, "elu")
     return in_place(input, ops.ELU.apply(_source(input, inplace), alpha=alpha), inplace)
 
 
@@ -105,7 +105,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """
     if alpha == 0:
         raise ValueError("celu: alpha must not be 0")
-    input = floating(input, "celu")
+    input = require_floating(input, "celu")
     return in_place(input, ops.ELU.apply(_source(input, inplace) / alpha, alpha=1.0) * alpha, inplace)
 
 
@@ -116,7 +116,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> selu(mydl.tensor([1.0]))
     tensor([1.0507])
     """
-    input = floating(input, "selu")
+    input = require_floating(input, "selu")
     alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
     return in_place(input, ops.ELU.apply(_source(input, inplace), alpha=alpha, scale=scale), inplace)
 
@@ -131,8 +131,8 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     tensor([-0.1587,  0.8413])
     """
     if approximate not in ("none", "tanh"):
-        raise ValueError(f'gelu: wanted "none" or "tanh" as approximate, got {approximate!r}')
-    return (ops.GELU if approximate == "none" else ops.GELUTanh).apply(floating(input, "gelu"))
+        raise ShapeError(f'gelu: wanted "none" or "tanh" as approximate, got {approximate!r}')
+    return (ops.GELU if approximate == "none" else ops.GELUTanh).apply(require_floating(input, "gelu"))
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -142,7 +142,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> silu(mydl.tensor([1.0]))
     tensor([0.7311])
     """
-    input = floating(input, "silu")
+    input = require_floating(input, "silu")
     return in_place(input, ops.SiLU.apply(_source(input, inplace)), inplace)
 
 
@@ -153,7 +153,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     >>> mish(mydl.tensor([1.0]))
     tensor([0.8651])
     """
-    input = floating(input, "mish")
+    input = require_floating(input, "mish")
     x = _source(input, inplace)
     return in_place(input, x * Tanh.apply(Softplus.apply(x, beta=1.0, threshold=20.0)), inplace)
 
@@ -165,7 +165,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     >>> softplus(mydl.tensor([0.0]))
     tensor([0.6931])
     """
-    return Softplus.apply(floating(input, "softplus"), beta=float(beta), threshold=float(threshold))
+    return Softplus.apply(require_floating(input, "softplus"), beta=float(beta), threshold=float(threshold))
 
 
 def logsigmoid(input: Tensor) -> Tensor:
@@ -175,7 +175,7 @@ def logsigmoid(input: Tensor) -> Tensor:
     >>> logsigmoid(mydl.tensor([0.0]))
     tensor([-0.6931])
     """
-    return -Softplus.apply(-floating(input, "logsigmoid"), beta=1.0, threshold=float("inf"))
+    return -Softplus.apply(-require_floating(input, "logsigmoid"), beta=1.0, threshold=float("inf"))
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
@@ -187,7 +187,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} is above max_val {max_val}")
-    input = floating(input, "hardtanh")
+    input = require_floating(input, "hardtanh")
     return in_place(input, ops.HardTanh.apply(_source(input, inplace), low=min_val, high=max_val), inplace)
 
 
@@ -198,7 +198,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     >>> relu6(mydl.tensor([-1.0, 8.0]))
     tensor([0., 6.])
     """
-    input = floating(input, "relu6")
+    input = require_floating(input, "relu6")
     return in_place(input, ops.HardTanh.apply(_source(input, inplace), low=0.0, high=6.0), inplace)
 
 
@@ -209,7 +209,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     >>> hardsigmoid(mydl.tensor([0.0]))
     tensor([0.5000])
     """
-    input = floating(input, "hardsigmoid")
+    input = require_floating(input, "hardsigmoid")
     return in_place(input, ops.HardTanh.apply(_source(input, inplace) + 3, low=0.0, high=6.0) / 6, inplace)
 
 
@@ -220,7 +220,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     >>> hardswish(mydl.tensor([3.0]))
     tensor([3.])
     """
-    input = floating(input, "hardswish")
+    input = require_floating(input, "hardswish")
     return in_place(input, ops.Hardswish.apply(_source(input, inplace)), inplace)
 
 
@@ -243,7 +243,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     >>> hardshrink(mydl.tensor([-1.0, 0.2]))
     tensor([-1.,  0.])
     """
-    input = floating(input, "hardshrink")
+    input = require_floating(input, "hardshrink")
     return Where.apply(abs(input.array) <= lambd, input.xp.zeros((), input.dtype), input)
 
 
@@ -256,7 +256,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """
     if lambd < 0:
         raise ValueError(f"softshrink: wanted lambd of at least 0, got {lambd}")
-    input = floating(input, "softshrink")
+    input = require_floating(input, "softshrink")
     return input - Clamp.apply(input, low=-lambd, high=lambd)
 
 
@@ -267,7 +267,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     >>> tanhshrink(mydl.tensor([1.0]))
     tensor([0.2384])
     """
-    input = floating(input, "tanhshrink")
+    input = require_floating(input, "tanhshrink")
     return input - Tanh.apply(input)
 
 
@@ -278,7 +278,7 @@ def softsign(input: Tensor) -> Tensor:
     >>> softsign(mydl.tensor([-1.0, 3.0]))
     tensor([-0.5000,  0.7500])
     """
-    input = floating(input, "softsign")
+    input = require_floating(input, "softsign")
     return input / (Abs.apply(input) + 1)
 
 
@@ -289,7 +289,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     >>> glu(mydl.tensor([2.0, 0.0]))
     tensor([1.])
     """
-    input = floating(input, "glu")
+    input = require_floating(input, "glu")
     if input.ndim == 0:
         raise ValueError("glu: wanted at least one dimension, got ()")
     axis = axis_of(dim, input.ndim, "glu")

@@ -7,33 +7,20 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mydl.autograd.engine import Variable
-from mydl.autograd.op import describe, tensor_of
-from mydl.backend import is_array
-from mydl.errors import DtypeError
+from mydl.errors import ShapeError
 from mydl.ops.reduction import Mean, Sum
 from mydl.ops.shape import Reshape
 
-__all__ = ["Sizes", "as_image", "as_line", "floating", "in_place", "pair", "reduced", "reduction_of", "sizes_of"]
+__all__ = [
+    "Flag", "Sizes", "as_image", "as_line", "in_place", "pair", "reduced", "reduction_of", "sizes_of",
+]  # fmt: skip
 
 
 # One int for all spatial dimensions, or one for each.
 Sizes: TypeAlias = int | Sequence[int]
 
-
-def floating(value: Any, name: str) -> Any:
-    """`value` as a floating tensor (an array becomes one); TypeError naming the function where it is none.
-
-    >>> floating(np.ones(2), "elu").shape
-    (2,)
-    """
-    if not isinstance(value, Variable):
-        if not is_array(value):
-            raise TypeError(f"{name}: wanted a tensor, got {type(value).__name__}")
-        value = tensor_of(value)
-    if value.array.dtype.kind not in "fc":
-        raise DtypeError(f"{name}: wanted a floating input, got {describe(value)}; cast it with .float()")
-    return value
+# PyTorch's older arguments of losses, `size_average` and `reduce`; see `reduction_of`.
+Flag: TypeAlias = bool | None
 
 
 def sizes_of(value: Any, count: int, name: str, what: str, least: int = 0) -> tuple[int, ...]:
@@ -52,7 +39,7 @@ def sizes_of(value: Any, count: int, name: str, what: str, least: int = 0) -> tu
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
             raise TypeError(f"{name}: wanted an int or {count} ints as {what}, got {value!r}")
         if size < least:
-            raise ValueError(f"{name}: wanted {what} of at least {least}, got {value!r}")
+            raise ShapeError(f"{name}: wanted {what} of at least {least}, got {value!r}")
     return tuple(int(size) for size in sizes)
 
 
@@ -69,7 +56,7 @@ def pair(value: Any, name: str, what: str, least: int = 0) -> tuple[int, int]:
     return sizes_of(value, 2, name, what, least)  # type: ignore[return-value]
 
 
-def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str, name: str) -> str:
+def reduction_of(size_average: Flag, reduce: Flag, reduction: str, name: str) -> str:
     """The reduction, "none", "mean" or "sum", with PyTorch's older arguments `size_average` and `reduce` understood.
 
     >>> reduction_of(None, None, "mean", "mse_loss"), reduction_of(False, None, "mean", "mse_loss")

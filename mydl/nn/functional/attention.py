@@ -9,8 +9,7 @@ import numpy as np
 
 from mydl.autograd.op import describe
 from mydl.errors import DtypeError, ShapeError
-from mydl.functions.arguments import Tensor, require_tensor
-from mydl.nn.functional.arguments import floating
+from mydl.functions.arguments import Tensor, require_floating, require_tensor
 from mydl.nn.functional.dropout import dropout
 from mydl.ops.elementwise import Where
 from mydl.ops.linalg import MatMul
@@ -43,7 +42,7 @@ def scaled_dot_product_attention(
     name = "scaled_dot_product_attention"
     if enable_gqa:
         raise NotImplementedError(f"{name}: enable_gqa=True is not supported; repeat the keys and values instead")
-    query, key, value = (floating(x, name) for x in (query, key, value))
+    query, key, value = (require_floating(x, name) for x in (query, key, value))
     if (
         min(query.ndim, key.ndim, value.ndim) < 2
         or query.shape[-1] != key.shape[-1]

@@ -10,8 +10,8 @@ import numpy as np
 from mydl.autograd.op import describe, tensor_of
 from mydl.backend import to_host
 from mydl.errors import DtypeError, ShapeError
-from mydl.functions.arguments import Tensor, integer_range, require_tensor
-from mydl.nn.functional.arguments import floating, reduced, reduction_of
+from mydl.functions.arguments import Tensor, integer_range, require_floating, require_tensor
+from mydl.nn.functional.arguments import Flag, reduced, reduction_of
 from mydl.ops.arithmetic import Div, Mul, Neg
 from mydl.ops.elementwise import Where
 from mydl.ops.indexing import Gather
@@ -20,6 +20,11 @@ from mydl.ops.reduction import Mean, Sum
 from mydl.ops.shape import Permute, Reshape
 
 __all__ = ["cross_entropy", "cross_entropy_from_probs", "nll_loss"]
+
+
+def _class_axis(input: Any) -> int:
+    """The axis of the classes in (N, C), (C,) or (N, C, d1, …)."""
+    return 1 if input.ndim > 1 else 0
 
 
 def _rows(x: Any) -> Any:
@@ -71,7 +76,7 @@ def _class_weight(weight: Any, input: Any, target: Any, name: str) -> Any:
     if weight is None:
         return None
     weight = require_tensor(weight, name)
-    classes = input.shape[1] if input.ndim > 1 else input.shape[0]
+    classes = input.shape[_class_axis(input)]
     if weight.shape != (classes,):
         raise ShapeError(f"{name}: wanted a weight for each of {classes} classes, got {describe(weight)}")
     if weight.dtype != input.dtype and target.dtype.kind != "f":
@@ -98,10 +103,10 @@ def _reduced_rows(
 
 
 def _check_input(input: Any, name: str) -> Any:
-    input = floating(input, name)
+    input = require_floating(input, name)
     if input.array.ndim == 0:
         raise ShapeError(f"{name}: wanted an input (N, C), (C,) or (N, C, d1, …), got {describe(input)}")
-    if (input.shape[1] if input.ndim > 1 else input.shape[0]) == 0:
+    if input.shape[_class_axis(input)] == 0:
         raise ShapeError(f"{name}: wanted at least one class, got {describe(input)}")
     return input
 
@@ -110,9 +115,9 @@ def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
+    size_average: Flag = None,
     ignore_index: int = -100,
-    reduce: bool | None = None,
+    reduce: Flag = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -130,13 +135,13 @@ def cross_entropy(
     name = "cross_entropy"
     reduction = reduction_of(size_average, reduce, reduction, name)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{name}: wanted label_smoothing between 0 and 1, got {label_smoothing}")
+        raise ShapeError(f"{name}: wanted label_smoothing between 0 and 1, got {label_smoothing}")
     input, target = _check_input(input, name), require_tensor(target, name)
     weight = _class_weight(weight, input, target, name)
     if target.shape == input.shape and target.dtype.kind == "f":
         if ignore_index >= 0:
             raise ShapeError(f"{name}: ignore_index goes with class indices, got {describe(target)} as the target")
-        return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+        return _soft(LogSoftmax.apply(input, axis=_class_axis(input)), target, weight, reduction, label_smoothing)
     if target.dtype.kind == "f":
         raise ShapeError(
             f"{name}: wanted class indices in int64, or probabilities of the input's shape {input.shape}, "
@@ -149,15 +154,11 @@ def cross_entropy(
     return _reduced_rows(loss, labels, ignored, weight, ignore_index, reduction, target.shape)
 
 
-def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, smoothing: float) -> Any:
-    """-Σ_c w_c t_c ln softmax(x)_c for target probabilities t; the mean is over the rows."""
-    axis = 1 if input.ndim > 1 else 0
+def _soft(log_p: Any, target: Any, weight: Any, reduction: str, smoothing: float) -> Any:
+    """-Σ_c w_c t_c log_p_c for target probabilities t; the mean is over the rows."""
+    axis = _class_axis(log_p)
     if smoothing:
-        target = target * (1 - smoothing) + smoothing / input.shape[axis]
-    return _soft(LogSoftmax.apply(input, axis=axis), target, weight, reduction, axis)
-
-
-def _soft(log_p: Any, target: Any, weight: Any, reduction: str, axis: int) -> Any:
+        target = target * (1 - smoothing) + smoothing / log_p.shape[axis]
     if weight is not None:
         target = Mul.apply(target, weight.reshape(-1, *(1,) * (log_p.ndim - 1 - axis)))
     loss = Neg.apply(Sum.apply(Mul.apply(log_p, target), axis=axis))
@@ -168,9 +169,9 @@ def nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
+    size_average: Flag = None,
     ignore_index: int = -100,
-    reduce: bool | None = None,
+    reduce: Flag = None,
     reduction: str = "mean",
 ) -> Tensor:
     """-x[t] for log-probabilities x (N, C), (C,) or (N, C, d1, …) and class indices t; arguments as in `cross_entropy`.
@@ -220,18 +221,15 @@ def cross_entropy_from_probs(
     name = "cross_entropy_from_probs"
     reduction = reduction_of(None, None, reduction, name)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{name}: wanted label_smoothing between 0 and 1, got {label_smoothing}")
+        raise ShapeError(f"{name}: wanted label_smoothing between 0 and 1, got {label_smoothing}")
     input, target = _check_input(input, name), require_tensor(target, name)
     p = input.array
     if p.size and not bool((p >= 0).all() & (p <= 1 + 1e-3).all()):
-        raise ValueError(f"{name}: wanted probabilities between 0 and 1, got values from {p.min()} to {p.max()}")
+        raise ShapeError(f"{name}: wanted probabilities between 0 and 1, got values from {p.min()} to {p.max()}")
     weight = _class_weight(weight, input, target, name)
     log_p = ClampedLog.apply(input)
-    axis = 1 if input.ndim > 1 else 0
     if target.shape == input.shape and target.dtype.kind == "f":
-        if label_smoothing:
-            target = target * (1 - label_smoothing) + label_smoothing / input.shape[axis]
-        return _soft(log_p, target, weight, reduction, axis)
+        return _soft(log_p, target, weight, reduction, label_smoothing)
     labels, ignored = _class_indices(input, target, ignore_index, name)
     rows = _rows(log_p)
     loss = _picked(rows, labels, ignored, weight, ignore_index)

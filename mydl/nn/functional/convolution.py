@@ -6,8 +6,8 @@ from typing import Any
 
 from mydl.autograd.op import describe
 from mydl.errors import DtypeError, ShapeError
-from mydl.functions.arguments import Tensor
-from mydl.nn.functional.arguments import Sizes, as_image, as_line, floating, pair, sizes_of
+from mydl.functions.arguments import Tensor, require_floating
+from mydl.nn.functional.arguments import Sizes, as_image, as_line, pair, sizes_of
 from mydl.nn.functional.padding import pad
 from mydl.ops.convolution import Conv2D, Conv2DInputGrad
 from mydl.ops.shape import Reshape
@@ -34,7 +34,8 @@ def _meant(shape: tuple[int, ...], channels: int, spatial: int) -> str:
 
 def _check(x: Any, weight: Any, bias: Any, spatial: int, groups: int, name: str, transposed: bool) -> None:
     """Shapes, dtypes and groups that fit one another."""
-    if weight.ndim != spatial + 2 or x.ndim not in (spatial + 1, spatial + 2):
+    shape, kernel = x.shape, weight.shape
+    if len(kernel) != spatial + 2 or len(shape) not in (spatial + 1, spatial + 2):
         dims = "L" if spatial == 1 else "H, W"
         raise ShapeError(
             f"{name}: wanted an input (N, C, {dims}) or (C, {dims}) and a weight of {spatial + 2} dimensions, "
@@ -42,9 +43,9 @@ def _check(x: Any, weight: Any, bias: Any, spatial: int, groups: int, name: str,
         )
     if groups.__class__ is not int or groups < 1:
         raise ShapeError(f"{name}: wanted a positive int as groups, got {groups!r}")
-    out_channels = weight.shape[1] * groups if transposed else weight.shape[0]
-    in_channels = weight.shape[0] if transposed else weight.shape[1] * groups
-    if x.shape[-spatial - 1] != in_channels or weight.shape[0] % groups:
+    out_channels = kernel[1] * groups if transposed else kernel[0]
+    in_channels = kernel[0] if transposed else kernel[1] * groups
+    if shape[-spatial - 1] != in_channels or kernel[0] % groups:
         raise ShapeError(
             f"{name}: a weight of shape {weight.shape} with groups={groups} wants an input of {in_channels} channels "
             f"and a first size that groups divide, got an input of shape {x.shape}"
@@ -78,7 +79,7 @@ def conv2d(
     tensor([[[[4., 4.],
               [4., 4.]]]])
     """
-    input = floating(input, "conv2d")
+    input = require_floating(input, "conv2d")
     _check(input, weight, bias, 2, groups, "conv2d", transposed=False)
     stride, dilation = pair(stride, "conv2d", "stride", 1), pair(dilation, "conv2d", "dilation", 1)
     if padding.__class__ is str:
@@ -128,7 +129,7 @@ def conv1d(
     >>> conv1d(mydl.ones(1, 1, 3), mydl.ones(1, 1, 2))
     tensor([[[2., 2.]]])
     """
-    input = floating(input, "conv1d")
+    input = require_floating(input, "conv1d")
     _check(input, weight, bias, 1, groups, "conv1d", transposed=False)
     (stride,) = sizes_of(stride, 1, "conv1d", "stride", 1)
     (dilation,) = sizes_of(dilation, 1, "conv1d", "dilation", 1)
@@ -158,7 +159,7 @@ def conv_transpose2d(
     tensor([[[[1., 1., 1., 1.]]]])
     """
     name = "conv_transpose2d"
-    input = floating(input, name)
+    input = require_floating(input, name)
     _check(input, weight, bias, 2, groups, name, transposed=True)
     stride, dilation = pair(stride, name, "stride", 1), pair(dilation, name, "dilation", 1)
     padding, output_padding = pair(padding, name, "padding"), pair(output_padding, name, "output_padding")
@@ -203,7 +204,7 @@ def conv_transpose1d(
     tensor([[[1., 2., 1.]]])
     """
     name = "conv_transpose1d"
-    input = floating(input, name)
+    input = require_floating(input, name)
     _check(input, weight, bias, 1, groups, name, transposed=True)
     (stride,) = sizes_of(stride, 1, name, "stride", 1)
     (padding,) = sizes_of(padding, 1, name, "padding")

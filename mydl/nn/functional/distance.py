@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mydl.functions.arguments import Tensor
+from mydl.functions.arguments import Tensor, require_floating
 from mydl.functions.elementwise import clamp
 from mydl.functions.reduction import norm
 from mydl.functions.shape import broadcast_tensors
-from mydl.nn.functional.arguments import floating
 
 __all__ = ["cosine_similarity", "normalize", "pairwise_distance"]
 
@@ -22,7 +21,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, o
     """
     if out is not None:
         raise NotImplementedError("normalize: out= is not supported")
-    input = floating(input, "normalize")
+    input = require_floating(input, "normalize")
     return input / clamp(norm(input, p, dim, keepdim=True), min=eps)
 
 
@@ -33,7 +32,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> cosine_similarity(mydl.tensor([[1.0, 0.0]]), mydl.tensor([[1.0, 1.0]]))
     tensor([0.7071])
     """
-    x1, x2 = floating(x1, "cosine_similarity"), floating(x2, "cosine_similarity")
+    x1, x2 = require_floating(x1, "cosine_similarity"), require_floating(x2, "cosine_similarity")
     first, second = (x / clamp(norm(x, 2, dim, keepdim=True), min=eps) for x in _broadcast(x1, x2))
     return (first * second).sum(dim)
 
@@ -49,5 +48,5 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     >>> pairwise_distance(mydl.tensor([[3.0, 4.0]]), mydl.zeros(1, 2))
     tensor([5.0000])
     """
-    x1, x2 = floating(x1, "pairwise_distance"), floating(x2, "pairwise_distance")
+    x1, x2 = require_floating(x1, "pairwise_distance"), require_floating(x2, "pairwise_distance")
     return norm(x1 - x2 + eps, p, -1, keepdim)

@@ -11,8 +11,8 @@ from mydl import kernels
 from mydl.autograd.op import describe
 from mydl.backend import default_generator
 from mydl.errors import ShapeError
-from mydl.functions.arguments import Tensor
-from mydl.nn.functional.arguments import floating, in_place
+from mydl.functions.arguments import Tensor, require_floating
+from mydl.nn.functional.arguments import in_place
 from mydl.ops.arithmetic import Mul
 from mydl.ops.elementwise import Where
 from mydl.ops.random import Dropout
@@ -53,13 +53,13 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     _check(p, "dropout")
     if not training or p == 0:
         return input
-    input = floating(input, "dropout")
+    input = require_floating(input, "dropout")
     return in_place(input, _dropped(input, p) if p < 1 else Mul.apply(input, 0.0), inplace)
 
 
 def _drop_channels(input: Any, p: float, training: bool, inplace: bool, spatial: int, name: str) -> Any:
     _check(p, name)
-    input = floating(input, name)
+    input = require_floating(input, name)
     if input.ndim not in (spatial + 1, spatial + 2):
         raise ShapeError(f"{name}: wanted an input of {spatial + 1} or {spatial + 2} dimensions, got {describe(input)}")
     if not training or p == 0:
@@ -114,7 +114,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     _check(p, "alpha_dropout")
     if not training or p == 0:
         return input
-    input = floating(input, "alpha_dropout")
+    input = require_floating(input, "alpha_dropout")
     if p == 1:
         return in_place(input, Mul.apply(input, 0.0), inplace)
     lowest = -1.0507009873554805 * 1.6732632423543772

@@ -8,10 +8,9 @@ import numpy as np
 
 from mydl.autograd.op import describe, tensor_of
 from mydl.backend import to_host
-from mydl.errors import DtypeError, ShapeError
-from mydl.functions.arguments import Tensor, integer_range, require_tensor
+from mydl.errors import DtypeError, RangeError, ShapeError
+from mydl.functions.arguments import Tensor, integer_range, require_floating, require_tensor
 from mydl.functions.joining import stack
-from mydl.nn.functional.arguments import floating
 from mydl.ops.indexing import Embedding, PlaceAt
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
@@ -38,7 +37,7 @@ def embedding(
     """
     if sparse:
         raise NotImplementedError("embedding: sparse=True is not supported; gradients are dense")
-    input, weight = require_tensor(input, "embedding"), floating(weight, "embedding")
+    input, weight = require_tensor(input, "embedding"), require_floating(weight, "embedding")
     if weight.ndim != 2:
         raise ShapeError(f"embedding: wanted a weight (num_embeddings, embedding_dim), got {describe(weight)}")
     if input.dtype not in (np.int64, np.int32):
@@ -145,6 +144,6 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     elif num_classes < 1:
         raise ValueError(f"one_hot: wanted num_classes of at least 1, or -1, got {num_classes}")
     if low < 0 or high >= num_classes:
-        raise IndexError(f"one_hot: wanted indices from 0 to {num_classes - 1}, got values from {low} to {high}")
+        raise RangeError(f"one_hot: wanted indices from 0 to {num_classes - 1}, got values from {low} to {high}")
     xp = tensor.xp
     return tensor_of((tensor.array[..., None] == xp.arange(num_classes)).astype(np.int64))

@@ -13,8 +13,8 @@ import numpy as np
 
 from mydl.autograd.op import describe
 from mydl.errors import DtypeError, ShapeError
-from mydl.functions.arguments import Tensor, require_tensor
-from mydl.nn.functional.arguments import floating, reduced, reduction_of
+from mydl.functions.arguments import Tensor, require_floating, require_tensor
+from mydl.nn.functional.arguments import Flag, reduced, reduction_of
 from mydl.ops.arithmetic import Div, Mul, Sub
 from mydl.ops.elementwise import Abs, Clamp, Exp, Log, Softplus, Where
 from mydl.ops.loss import BinaryCrossEntropy
@@ -63,8 +63,8 @@ def _fitting(weight: Any, loss: Any, name: str) -> Any:
 def mse_loss(
     input: Tensor,
     target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Flag = None,
+    reduce: Flag = None,
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
@@ -82,8 +82,8 @@ def mse_loss(
 def l1_loss(
     input: Tensor,
     target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Flag = None,
+    reduce: Flag = None,
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
@@ -118,8 +118,8 @@ def huber_loss(
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Flag = None,
+    reduce: Flag = None,
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
@@ -147,8 +147,8 @@ def _half_square(distance: Any, bound: float) -> Any:
 def kl_div(
     input: Tensor,
     target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Flag = None,
+    reduce: Flag = None,
     reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:
@@ -163,7 +163,7 @@ def kl_div(
     """
     by_batch = reduction == "batchmean" and size_average is None and reduce is None
     reduction = "sum" if by_batch else reduction_of(size_average, reduce, reduction, "kl_div")
-    input, target = floating(input, "kl_div"), floating(target, "kl_div")
+    input, target = require_floating(input, "kl_div"), require_floating(target, "kl_div")
     try:
         np.broadcast_shapes(input.shape, target.shape)
     except ValueError:
@@ -182,7 +182,7 @@ def kl_div(
 
 
 def _same_shape(input: Any, target: Any, name: str) -> tuple[Any, Any]:
-    input, target = floating(input, name), floating(target, name)
+    input, target = require_floating(input, name), require_floating(target, name)
     if input.shape != target.shape:
         raise ShapeError(f"{name}: wanted a target of the input's shape, got {describe(input)} and {describe(target)}")
     return input, target
@@ -192,8 +192,8 @@ def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Flag = None,
+    reduce: Flag = None,
     reduction: str = "mean",
 ) -> Tensor:
     """-(t ln p + (1 - t) ln(1 - p)) for probabilities p; the logarithms are held above -100, as in PyTorch.
@@ -211,7 +211,7 @@ def binary_cross_entropy(
         raise DtypeError(f"{name}: wanted input and target of one dtype, got {input.dtype} and {target.dtype}")
     for what, p in (("probabilities", input.array), ("targets", target.array)):
         if p.size and not bool(((p >= 0) & (p <= 1)).all()):
-            raise ValueError(f"{name}: wanted {what} between 0 and 1, got values from {p.min()} to {p.max()}")
+            raise ShapeError(f"{name}: wanted {what} between 0 and 1, got values from {p.min()} to {p.max()}")
     loss = BinaryCrossEntropy.apply(input, target)
     if weight is not None:
         loss = loss * require_tensor(weight, name).expand(loss.shape)
@@ -222,8 +222,8 @@ def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Flag = None,
+    reduce: Flag = None,
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
@@ -252,9 +252,9 @@ def poisson_nll_loss(
     target: Tensor,
     log_input: bool = True,
     full: bool = False,
-    size_average: bool | None = None,
+    size_average: Flag = None,
     eps: float = 1e-8,
-    reduce: bool | None = None,
+    reduce: Flag = None,
     reduction: str = "mean",
 ) -> Tensor:
     """exp(x) - t x for the logarithm x of a rate, or x - t ln(x + eps) for a rate; counts t.
@@ -266,7 +266,7 @@ def poisson_nll_loss(
     tensor(1.)
     """
     reduction = reduction_of(size_average, reduce, reduction, "poisson_nll_loss")
-    input, target = floating(input, "poisson_nll_loss"), require_tensor(target, "poisson_nll_loss")
+    input, target = require_floating(input, "poisson_nll_loss"), require_tensor(target, "poisson_nll_loss")
     loss = Exp.apply(input) - target * input if log_input else input - target * Log.apply(input + eps)
     if full:
         many = target.array > 1
@@ -290,7 +290,7 @@ def gaussian_nll_loss(
     """
     name = "gaussian_nll_loss"
     reduction = reduction_of(None, None, reduction, name)
-    input, target = floating(input, name), require_tensor(target, name)
+    input, target = require_floating(input, name), require_tensor(target, name)
     variance = input.new_full(input.shape, var) if isinstance(var, (int, float)) else require_tensor(var, name)
     if bool((variance.array < 0).any()):
         raise ValueError(f"{name}: wanted variances of at least 0, got {float(variance.array.min())}")

@@ -8,10 +8,10 @@ import numpy as np
 
 from mydl.autograd.op import describe
 from mydl.errors import ShapeError
-from mydl.functions.arguments import Tensor, require_tensor
+from mydl.functions.arguments import Tensor, require_floating, require_tensor
 from mydl.functions.elementwise import clamp_min
 from mydl.functions.shape import broadcast_tensors
-from mydl.nn.functional.arguments import floating, reduced, reduction_of
+from mydl.nn.functional.arguments import Flag, reduced, reduction_of
 from mydl.nn.functional.distance import pairwise_distance
 from mydl.ops.arithmetic import Minimum
 from mydl.ops.elementwise import Softplus, Where
@@ -22,8 +22,6 @@ __all__ = [
     "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "multi_margin_loss",
     "multilabel_soft_margin_loss", "soft_margin_loss", "triplet_margin_loss",
 ]  # fmt: skip
-
-Flag = bool | None
 
 
 def margin_ranking_loss(
@@ -88,7 +86,8 @@ def cosine_embedding_loss(
     """
     name = "cosine_embedding_loss"
     reduction = reduction_of(size_average, reduce, reduction, name)
-    input1, input2, target = floating(input1, name), floating(input2, name), require_tensor(target, name)
+    input1, input2 = require_floating(input1, name), require_floating(input2, name)
+    target = require_tensor(target, name)
     if input1.ndim != target.ndim + 1 or input2.ndim != input1.ndim or target.ndim > 1:
         raise ShapeError(
             f"{name}: wanted inputs (N, D) and a target (N,), or (D,) and (), got {describe(input1)}, "
@@ -112,7 +111,7 @@ def soft_margin_loss(
     tensor(0.6931)
     """
     reduction = reduction_of(size_average, reduce, reduction, "soft_margin_loss")
-    input, target = floating(input, "soft_margin_loss"), require_tensor(target, "soft_margin_loss")
+    input, target = require_floating(input, "soft_margin_loss"), require_tensor(target, "soft_margin_loss")
     return reduced(Softplus.apply(-target * input, beta=1.0, threshold=float("inf")), reduction)
 
 
@@ -132,7 +131,7 @@ def multilabel_soft_margin_loss(
     """
     name = "multilabel_soft_margin_loss"
     reduction = reduction_of(size_average, reduce, reduction, name)
-    input, target = floating(input, name), require_tensor(target, name)
+    input, target = require_floating(input, name), require_tensor(target, name)
     loss = Softplus.apply(-input, beta=1.0, threshold=float("inf")) + (1 - target) * input
     loss = loss if weight is None else loss * require_tensor(weight, name)
     return reduced(Mean.apply(loss, axis=-1), reduction)
@@ -156,7 +155,7 @@ def multi_margin_loss(
     """
     name = "multi_margin_loss"
     reduction = reduction_of(size_average, reduce, reduction, name)
-    input, target = floating(input, name), require_tensor(target, name)
+    input, target = require_floating(input, name), require_tensor(target, name)
     if p not in (1, 2):
         raise ValueError(f"{name}: wanted p of 1 or 2, got {p!r}")
     if input.ndim not in (1, 2) or target.shape != input.shape[:-1] or target.dtype != np.int64:

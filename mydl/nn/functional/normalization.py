@@ -9,8 +9,7 @@ from typing import Any
 from mydl import kernels
 from mydl.autograd.op import describe
 from mydl.errors import ShapeError
-from mydl.functions.arguments import Tensor
-from mydl.nn.functional.arguments import floating
+from mydl.functions.arguments import Tensor, require_floating
 from mydl.nn.functional.pooling import avg_pool2d
 from mydl.ops.normalization import BatchNorm, BatchNormEval, RootMeanSquare, Standardize
 from mydl.ops.shape import Pad, Reshape
@@ -19,13 +18,15 @@ __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_res
 
 
 def _check_channels(input: Any, values: tuple, name: str) -> None:
-    channels = input.shape[1]
+    shape, dtype = input.shape[1:2], input.dtype
     for what, value in zip(("running_mean", "running_var", "weight", "bias"), values):
-        if value is not None and value.shape != (channels,):
-            raise ShapeError(f"{name}: wanted {what} of shape ({channels},) for {describe(input)}, got {value.shape}")
+        if value is None:
+            continue
+        if value.shape != shape:
+            raise ShapeError(f"{name}: wanted {what} of shape {tuple(shape)} for {describe(input)}, got {value.shape}")
         # PyTorch takes single precision beside half precision
-        if value is not None and value.dtype != input.dtype and (input.dtype, value.dtype) != ("float16", "float32"):
-            raise TypeError(f"{name}: wanted {what} of the input's dtype {input.dtype}, got {value.dtype}")
+        if value.dtype != dtype and (dtype, value.dtype) != ("float16", "float32"):
+            raise TypeError(f"{name}: wanted {what} of the input's dtype {dtype}, got {value.dtype}")
 
 
 def batch_norm(
@@ -49,7 +50,7 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
-    input = floating(input, "batch_norm")
+    input = require_floating(input, "batch_norm")
     shape = input.array.shape
     if len(shape) < 2:
         raise ShapeError(f"batch_norm: wanted an input (N, C, …), got {describe(input)}")
@@ -100,7 +101,7 @@ def layer_norm(
     >>> layer_norm(mydl.tensor([[1.0, 3.0]]), (2,), eps=0.0)
     tensor([[-1.,  1.]])
     """
-    input = floating(input, "layer_norm")
+    input = require_floating(input, "layer_norm")
     axes = _last_axes(input, normalized_shape, (weight, bias), "layer_norm")
     return _scaled(Standardize.apply(input, axes=axes, eps=eps), weight, bias)
 
@@ -116,7 +117,7 @@ def rms_norm(
     >>> rms_norm(mydl.tensor([[1.0, 7.0]]), (2,))
     tensor([[0.2000, 1.4000]])
     """
-    input = floating(input, "rms_norm")
+    input = require_floating(input, "rms_norm")
     axes = _last_axes(input, normalized_shape, (weight,), "rms_norm")
     eps = float(input.xp.finfo(input.dtype).eps) if eps is None else eps
     return _scaled(RootMeanSquare.apply(input, axes=axes, eps=eps), weight, None)
@@ -150,7 +151,7 @@ def group_norm(
     >>> group_norm(mydl.tensor([[1.0, 3.0, 2.0, 6.0]]), 2, eps=0.0)
     tensor([[-1.,  1., -1.,  1.]])
     """
-    input = floating(input, "group_norm")
+    input = require_floating(input, "group_norm")
     if input.ndim < 2:
         raise ShapeError(f"group_norm: wanted an input (N, C, …), got {describe(input)}")
     n, channels = input.shape[:2]
@@ -183,7 +184,7 @@ def instance_norm(
     >>> instance_norm(mydl.tensor([[[1.0, 3.0]]]), eps=0.0)
     tensor([[[-1.,  1.]]])
     """
-    input = floating(input, "instance_norm")
+    input = require_floating(input, "instance_norm")
     if input.ndim < 3:
         raise ShapeError(f"instance_norm: wanted an input (N, C, L, …), got {describe(input)}")
     _check_channels(input, (running_mean, running_var, weight, bias), "instance_norm")
@@ -212,7 +213,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     >>> local_response_norm(mydl.ones(1, 1, 1), 1, alpha=3.0, beta=0.5)
     tensor([[[0.5000]]])
     """
-    input = floating(input, "local_response_norm")
+    input = require_floating(input, "local_response_norm")
     if input.ndim < 3 or size < 1:
         raise ShapeError(f"local_response_norm: wanted (N, C, L, …) and a size above 0, got {describe(input)}, {size}")
     n, channels = input.shape[:2]

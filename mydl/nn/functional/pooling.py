@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from mydl.autograd.op import describe, tensor_of
 from mydl.errors import ShapeError
-from mydl.functions.arguments import Tensor
-from mydl.nn.functional.arguments import Sizes, as_image, as_line, floating, pair, sizes_of
+from mydl.functions.arguments import Tensor, require_floating
+from mydl.functions.selection import scatter
+from mydl.nn.functional.arguments import Sizes, as_image, as_line, pair, sizes_of
 from mydl.ops.indexing import Gather
 from mydl.ops.linalg import MatMul
 from mydl.ops.pooling import AvgPool2D, MaxPool2D
@@ -18,13 +20,13 @@ from mydl.ops.shape import Reshape
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d", "avg_pool1d",
-    "avg_pool2d", "full_average_pool2d", "max_pool1d", "max_pool2d",
+    "avg_pool2d", "full_average_pool2d", "max_pool1d", "max_pool2d", "max_unpool1d", "max_unpool2d",
 ]  # fmt: skip
 
 
 def _batched(input: Any, spatial: int, name: str) -> tuple[Any, bool]:
     """`input` with a batch dimension, and whether it had one."""
-    input = floating(input, name)
+    input = require_floating(input, name)
     ndim = input.array.ndim
     if ndim not in (spatial + 1, spatial + 2):
         dims = "L" if spatial == 1 else "H, W"
@@ -47,7 +49,7 @@ def _windows(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil
     padding, dilation = pair(padding, name, "padding"), pair(dilation, name, "dilation", 1)
     for size, k, s, p, d in zip(x.shape[2:], kernel, stride, padding, dilation):
         if 2 * p > k:
-            raise ValueError(f"{name}: wanted padding of at most half the kernel, got {padding} for kernel {kernel}")
+            raise ShapeError(f"{name}: wanted padding of at most half the kernel, got {padding} for kernel {kernel}")
         # with ceil_mode a window may reach beyond the border, by less than the stride
         if size + 2 * p + (s - 1 if ceil_mode else 0) < d * (k - 1) + 1:
             raise ShapeError(
@@ -162,6 +164,64 @@ def avg_pool1d(
     return _as_was(as_line(y), batched)
 
 
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Any = None,
+) -> Tensor:
+    """`max_pool2d` backwards: planes of zeros with the input's elements at the flat places that `indices` names.
+
+    A plane measures (size - 1) stride - 2 padding + kernel, or `output_size`, within a stride of that.
+
+    >>> import mydl
+    >>> max_unpool2d(mydl.tensor([[[4.0]]]), mydl.tensor([[[2]]]), 2)
+    tensor([[[0., 0.],
+             [4., 0.]]])
+    """
+    return _unpooled(input, indices, kernel_size, stride, padding, output_size, 2)
+
+
+def max_unpool1d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Any = None,
+) -> Tensor:
+    """`max_pool1d` backwards; arguments as in `max_unpool2d`.
+
+    >>> import mydl
+    >>> max_unpool1d(mydl.tensor([[3.0, 2.0]]), mydl.tensor([[1, 2]]), 2)
+    tensor([[0., 3., 2., 0.]])
+    """
+    return _unpooled(input, indices, kernel_size, stride, padding, output_size, 1)
+
+
+def _unpooled(input: Any, indices: Any, kernel: Any, stride: Any, padding: Any, output_size: Any, spatial: int) -> Any:
+    name = f"max_unpool{spatial}d"
+    x, batched = _batched(input, spatial, name)
+    kernel = sizes_of(kernel, spatial, name, "kernel_size", 1)
+    stride = kernel if stride is None or stride == () else sizes_of(stride, spatial, name, "stride", 1)
+    padding = sizes_of(padding, spatial, name, "padding")
+    sizes = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(x.shape[2:], stride, padding, kernel))
+    if output_size is not None:
+        given = tuple(output_size)
+        given = given[2:] if len(given) == spatial + 2 else given
+        if len(given) != spatial or any(abs(g - n) >= s for g, n, s in zip(given, sizes, stride)):
+            raise ValueError(f"{name}: wanted an output_size within {stride} of {sizes}, got {tuple(output_size)}")
+        sizes = given
+    if getattr(indices, "dtype", None) != np.int64 or indices.shape != input.shape:
+        raise RuntimeError(f"{name}: wanted int64 indices of shape {input.shape}, got {describe(indices)}")
+    planes, flat = x.shape[:2], (*x.shape[:2], math.prod(x.shape[2:]))
+    zeros = tensor_of(x.xp.zeros((*planes, math.prod(sizes)), x.dtype))
+    y = scatter(zeros, 2, Reshape.apply(indices, shape=flat), Reshape.apply(x, shape=flat))
+    return _as_was(Reshape.apply(y, shape=(*planes, *sizes)), batched)
+
+
 def full_average_pool2d(input: Tensor) -> Tensor:
     """The mean of each plane: (N, C, H, W) -> (N, C).
 
@@ -169,7 +229,7 @@ def full_average_pool2d(input: Tensor) -> Tensor:
     >>> full_average_pool2d(mydl.ones(2, 3, 4, 4)).shape
     (2, 3)
     """
-    input = floating(input, "full_average_pool2d")
+    input = require_floating(input, "full_average_pool2d")
     if input.ndim != 4:
         raise ShapeError(f"full_average_pool2d: wanted an input (N, C, H, W), got {describe(input)}")
     return Mean.apply(input, axis=(2, 3))

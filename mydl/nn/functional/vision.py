@@ -9,14 +9,14 @@ import numpy as np
 
 from mydl.autograd.op import describe
 from mydl.errors import ShapeError
-from mydl.functions.arguments import Tensor, require_tensor
-from mydl.nn.functional.arguments import Sizes, floating, pair
+from mydl.functions.arguments import Tensor, require_floating, require_tensor
+from mydl.nn.functional.arguments import Sizes, pair
 from mydl.nn.functional.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
 from mydl.ops.convolution import Fold, Unfold
 from mydl.ops.indexing import Take
 from mydl.ops.shape import Permute, Reshape
 
-__all__ = ["fold", "interpolate", "pixel_shuffle", "pixel_unshuffle", "unfold"]
+__all__ = ["fold", "interpolate", "pixel_shuffle", "pixel_unshuffle", "unfold", "upsample"]
 
 
 def _blocks(size: tuple, kernel: tuple, dilation: tuple, padding: tuple, stride: tuple, name: str) -> tuple[int, int]:
@@ -39,7 +39,7 @@ def unfold(input: Tensor, kernel_size: Sizes, dilation: Sizes = 1, padding: Size
     (1, 8, 4)
     """
     name = "unfold"
-    input = floating(input, name)
+    input = require_floating(input, name)
     if input.ndim not in (3, 4):
         raise ShapeError(f"{name}: wanted an input (N, C, H, W) or (C, H, W), got {describe(input)}")
     kernel, dilation = pair(kernel_size, name, "kernel_size", 1), pair(dilation, name, "dilation", 1)
@@ -63,7 +63,7 @@ def fold(
             [1., 2., 1.]])
     """
     name = "fold"
-    input = floating(input, name)
+    input = require_floating(input, name)
     if input.ndim not in (2, 3):
         raise ShapeError(f"{name}: wanted an input (N, C kh kw, blocks) or (C kh kw, blocks), got {describe(input)}")
     size, kernel = pair(output_size, name, "output_size", 1), pair(kernel_size, name, "kernel_size", 1)
@@ -147,7 +147,7 @@ def interpolate(
     tensor([[[1., 1., 2., 2.]]])
     """
     name = "interpolate"
-    input = floating(input, name)
+    input = require_floating(input, name)
     if mode not in _SPATIAL or antialias:
         what = f"mode={mode!r}" if mode not in _SPATIAL else "antialias=True"
         raise NotImplementedError(f"{name}: {what} is not supported; the modes are {', '.join(_SPATIAL)}")
@@ -165,6 +165,9 @@ def interpolate(
         elif mode == "bicubic" or out != input.shape[axis]:  # else PyTorch leaves it as it is, whatever the scale
             input = _weighted(input, axis, out, scale, bool(align_corners), mode == "bicubic")
     return input
+
+
+upsample = interpolate  # PyTorch's older name
 
 
 def _sizes(input: Any, size: Any, factor: Any, recompute: bool | None, spatial: int) -> tuple[list[int], list[float]]:
@@ -203,7 +206,7 @@ def _nearest(x: Any, axis: int, out: int, scale: float, exact: bool) -> np.ndarr
     size, image = x.shape[axis], x.ndim == 4
     if image and not exact and out in (size, 2 * size):
         return np.arange(out) // (out // size)
-    kind = np.float64 if x.dtype == np.float64 and not (image and not exact) else np.float32
+    kind: Any = np.float64 if x.dtype == np.float64 and not (image and not exact) else np.float32
     places = np.floor((np.arange(out).astype(kind) + kind(0.5 * exact)) * kind(scale)).astype(np.int64)
     return np.minimum(places, size - 1)
 

@@ -20,14 +20,16 @@ __all__ = ["remove_spectral_norm", "remove_weight_norm", "spectral_norm", "weigh
 Layer = TypeVar("Layer", bound=NeuralNetwork)
 
 
-def _hold(module: NeuralNetwork, name: str, kind: str, compute: Callable[[NeuralNetwork], MyTensor]) -> None:
-    """Set the attribute `name` to what `compute` gives, now and before each forward pass."""
+def _hold(
+    module: NeuralNetwork, name: str, kind: str, compute: Callable[[NeuralNetwork], MyTensor], first: MyTensor
+) -> None:
+    """Set the attribute `name` to `first`, and before each forward pass to what `compute` gives."""
 
     def before(layer: NeuralNetwork, args: Any = None) -> None:
         setattr(layer, name, compute(layer))
 
-    before(module)
-    module.__dict__["_computed"][name] = (kind, module.register_forward_pre_hook(before))
+    setattr(module, name, first)
+    module.__dict__["_computed"][name] = (kind, module.register_forward_pre_hook(before), compute)
 
 
 def _taken(module: NeuralNetwork, name: str, kind: str) -> MyTensor:
@@ -41,12 +43,15 @@ def _taken(module: NeuralNetwork, name: str, kind: str) -> MyTensor:
 
 
 def _release(module: Layer, name: str, kind: str, parts: tuple[str, ...]) -> Layer:
-    """Make the attribute a parameter again, with its present value."""
+    """Make the attribute a parameter again, computed once more from its parts as they are now."""
     held = module.__dict__.get("_computed", {})
     if held.get(name, ("",))[0] != kind:
         raise ValueError(f"remove_{kind}: {type(module).__name__}.{name} has no {kind}")
-    held.pop(name)[1].remove()
-    value = Parameter(getattr(module, name).detach().clone())
+    _, hook, compute = held.pop(name)
+    hook.remove()
+    training, module.training = module.training, False  # spectral_norm's vectors take no further step
+    value = Parameter(compute(module).detach().clone())
+    module.training = training
     for part in (name, *(name + ending for ending in parts)):
         delattr(module, part)
     module.register_parameter(name, value)
@@ -75,7 +80,7 @@ def weight_norm(module: Layer, name: str = "weight", dim: int | None = 0) -> Lay
         v = getattr(layer, f"{name}_v")
         return v * (getattr(layer, f"{name}_g") / length(v))
 
-    _hold(module, name, "weight_norm", compute)
+    _hold(module, name, "weight_norm", compute, compute(module))
     return module
 
 
@@ -126,7 +131,8 @@ def spectral_norm(
                     u.copy_(normalize(matrix.mv(v), dim=0, eps=eps))
         return weight / u.clone().dot(matrix.mv(v.clone()))
 
-    _hold(module, name, "spectral_norm", compute)
+    # until the first pass the weight itself, so that what initialises it then initialises the parameter
+    _hold(module, name, "spectral_norm", compute, getattr(module, f"{name}_orig").data)
     return module
 
 

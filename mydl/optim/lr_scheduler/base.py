@@ -10,7 +10,7 @@ from typing import Any
 from mydl.optim.optimizer import Optimizer
 from mydl.tensor import MyTensor
 
-__all__ = ["LRScheduler", "check_optimizer", "current", "own_state", "per_group", "set_option"]
+__all__ = ["LRScheduler", "check_optimizer", "current", "own_state", "per_group", "positive", "set_option"]
 
 
 def check_optimizer(scheduler: Any, optimizer: Any) -> None:

@@ -16,7 +16,9 @@ __all__ = ["ChainedScheduler", "SequentialLR"]
 class _Composed(LRScheduler):
     """What both have in common: the schedulers are checked, saved and loaded together."""
 
-    def _check(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None) -> Optimizer:
+    _schedulers: Sequence[LRScheduler]
+
+    def _check(self, schedulers: Sequence[LRScheduler], optimizer: Any) -> Optimizer:
         """The optimizer of all of the schedulers; an error if they have several or cannot be composed."""
         name = type(self).__name__
         if len(schedulers) < 1:
@@ -89,7 +91,7 @@ class SequentialLR(_Composed):
             else:
                 scheduler.last_epoch -= 1
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
         """Step the scheduler whose turn it is; call it after `optimizer.step()`."""
         self.last_epoch += 1
         index = bisect_right(self._milestones, self.last_epoch)
@@ -124,7 +126,7 @@ class ChainedScheduler(_Composed):
         self._schedulers = schedulers
         self._last_lr = current(self.optimizer)
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
         """Step every scheduler; call it after `optimizer.step()`."""
         for scheduler in self._schedulers:
             scheduler.step()

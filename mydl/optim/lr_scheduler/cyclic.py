@@ -207,7 +207,7 @@ class OneCycleLR(_MomentumCycler):
         else:
             phases.append((last, "max_lr", "min_lr", "base_momentum", "max_momentum"))
         keys = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
-        self._schedule_phases = [dict(zip(keys, phase, strict=True)) for phase in phases]
+        self._schedule_phases: list[dict[str, Any]] = [dict(zip(keys, phase, strict=True)) for phase in phases]
         self._anneal_func_type = anneal_strategy
         rates = per_group(self, "max_lr", optimizer, max_lr)
         if last_epoch == -1:

@@ -79,7 +79,7 @@ class ReduceLROnPlateau(LRScheduler):
             margin = 0.0
         return value < best - margin if self.mode == "min" else value > best + margin
 
-    def step(self, metrics: Any, epoch: int | None = None) -> None:
+    def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         """Note a value of the metric, a number or a one-element tensor, and reduce the rates if it is time.
 
         `epoch` sets the count of steps, as in early versions of PyTorch, with a warning.

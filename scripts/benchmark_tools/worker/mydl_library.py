@@ -13,7 +13,7 @@ import numpy as np
 
 import models
 from mydl import data, kernels, nn, optim
-from mydl.backend import load_cupy
+from mydl.cupy_loader import load_cupy
 from mydl.data import transforms
 from mydl.kernels.gpu import convolution
 from mydl.nn import functional as F
