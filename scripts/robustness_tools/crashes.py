@@ -20,8 +20,8 @@ import numpy as np
 
 import mydl
 from mydl import nn, optim
+from mydl.files import atomic_write, remove_leftovers
 from mydl.history import History
-from mydl.serialization import atomic_write, remove_leftovers
 from scripts import checkpoint
 from scripts.robustness_tools.tally import Effort, Tally
 

@@ -21,7 +21,9 @@ from typing import Any
 
 from scripts.robustness_tools.tally import Effort, Tally
 
-__all__ = ["ORDINARY", "guarded", "ordinary_error"]
+__all__ = ["ORDINARY", "Read", "attempt", "guarded", "ordinary_error"]
+
+Read = Callable[[Random, Path], "str | None"]  # of one turn's file in a folder; says what was wrong
 
 ORDINARY = (ValueError, TypeError, RuntimeError, OSError)
 MEMORY = 256 << 20  # bytes that reading one file may take
@@ -59,7 +61,23 @@ def _from_parser(error: BaseException) -> bool:
     return trace is not None and traceback.extract_tb(trace)[-1].filename.endswith("ast.py")
 
 
-def guarded(read: Callable[[Random, Path], str | None], effort: Effort, tally: Tally, folder: Path) -> None:
+def attempt(path: Path, *reads: Callable[[Path], Any]) -> str | None:
+    """Read the file in each way; what is wrong with the error that that gives, if anything is.
+
+    >>> attempt(Path("photo.png"), str, lambda path: [][0])
+    'IndexError: list index out of range'
+    """
+    for read in reads:
+        try:
+            read(path)
+        except Exception as error:  # noqa: PERF203 - each is a reading of its own
+            fault = ordinary_error(error, str(path))
+            if fault is not None:
+                return fault
+    return None
+
+
+def guarded(read: Read, effort: Effort, tally: Tally, folder: Path) -> None:
     """Call `read` for every turn of `effort`, in child processes; what goes wrong is lost in `tally`.
 
     `read` gets the turn's random numbers and a folder to put its files in. It returns None, or a few words on what
@@ -92,15 +110,16 @@ def guarded(read: Callable[[Random, Path], str | None], effort: Effort, tally: T
 def _watch(child: int, receive: int, shared: Any) -> tuple[int, str]:
     """Wait for the child; its status (-1 if it had to be killed) and what it reported."""
     os.set_blocking(receive, False)
-    report, last, since, status = b"", bytes(shared[:8]), time.monotonic(), None
+    report, last, silence, status = b"", bytes(shared[:8]), 0.0, None
     while status is None:
         time.sleep(0.01)
+        silence += 0.01  # the time that this process was awake: both may have been stopped, or the machine asleep
         ended, code = os.waitpid(child, os.WNOHANG)
         if ended:
             status = code
         elif shared[:8] != last:
-            last, since = bytes(shared[:8]), time.monotonic()
-        elif time.monotonic() - since > SILENCE:
+            last, silence = bytes(shared[:8]), 0.0
+        elif silence > SILENCE:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             status = -1
@@ -117,7 +136,7 @@ def _cause(status: int) -> str:
     return signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit {os.WEXITSTATUS(status)}"
 
 
-def _work(read: Any, effort: Effort, first: int, shared: Any, send: int, folder: Path) -> None:
+def _work(read: Read, effort: Effort, first: int, shared: Any, send: int, folder: Path) -> None:
     """The child: turn after turn, to the last, or to the end of the time. It never returns."""
     status = 70
     try:
@@ -138,20 +157,24 @@ def _work(read: Any, effort: Effort, first: int, shared: Any, send: int, folder:
         for number in range(first, effort.count):
             if time.monotonic() > effort.deadline:
                 break
-            before = _memory("VmRSS")
-            if before - start > MEMORY >> 3:
-                _give_back()
+            for _ in range(2):
                 before = _memory("VmRSS")
-            highest.write(b"5")  # the highest resident size is from here on
-            try:
-                fault = read(effort.turn(number), folder)
-            except BaseException as error:
-                fault = f"{type(error).__name__}: {error}"
-            if fault is None and seen:
-                fault = seen[0]
-            seen.clear()
-            if fault is None and _memory("VmHWM") - before > MEMORY:
-                fault = f"more than {MEMORY >> 20} MB were in use"
+                if before - start > MEMORY >> 5:
+                    _give_back()
+                    before = _memory("VmRSS")
+                highest.write(b"5")  # the highest resident size is from here on
+                try:
+                    fault = read(effort.turn(number), folder)
+                except BaseException as error:
+                    fault = f"{type(error).__name__}: {error}"
+                if fault is None and seen:
+                    fault = seen[0]
+                seen.clear()
+                taken = _memory("VmHWM") - before
+                if fault is not None or taken <= MEMORY:
+                    break
+                # Once more: pages of libraries count that the system had taken back and that were used again.
+                fault = f"more than {MEMORY >> 20} MB were in use: {taken >> 20}"
             if fault is not None:
                 _send(send, f"{effort.seed} {number}: {fault}"[:400])
             shared[:8] = struct.pack("<q", number + 1)

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,16 +16,15 @@ from typing import Any
 
 import numpy as np
 
-import models
 import mydl
-from mydl import optim
 from mydl.data.folder import ImageFolder, read_image
 from mydl.data.idx import read_idx
 from mydl.history import History
-from scripts import checkpoint, preparation, runs, settings
+from scripts import runs, settings
 from scripts.image_folder import read_folder
 from scripts.pictures import quiet, read_picture
-from scripts.robustness_tools.guard import guarded, ordinary_error
+from scripts.robustness_tools import state_files
+from scripts.robustness_tools.guard import Read, attempt, guarded
 from scripts.robustness_tools.mutations import mutated, mutated_json, mutated_text
 from scripts.robustness_tools.tally import Effort, Tally
 
@@ -38,32 +36,6 @@ def fuzz(name: str, effort: Effort, folder: Path) -> Tally:
     tally = Tally("files", name)
     guarded(READERS[name](), effort, tally, folder)
     return tally
-
-
-def _attempt(path: Path, *reads: Callable[[Path], Any]) -> str | None:
-    """Read the file in each way; what is wrong with the error that that gives, if anything is."""
-    for read in reads:
-        try:
-            read(path)
-        except Exception as error:  # noqa: PERF203 - each is a reading of its own
-            fault = ordinary_error(error, str(path))
-            if fault is not None:
-                return fault
-    return None
-
-
-Read = Callable[[Random, Path], "str | None"]
-
-
-def _bytes_reader(name: str, contents: list[bytes], *reads: Callable[[Path], Any]) -> Read:
-    """Of files that are these bytes with faults in them."""
-
-    def read(random: Random, folder: Path) -> str | None:
-        path = folder / name
-        path.write_bytes(mutated(random, random.choice(contents), contents))
-        return _attempt(path, *reads)
-
-    return read
 
 
 # IDX and gzip -------------------------------------------------------------------------------------------------
@@ -79,7 +51,14 @@ def _idx_contents() -> list[bytes]:
 
 
 def _idx() -> Read:
-    return _bytes_reader("images-idx3-ubyte", _idx_contents(), read_idx)
+    contents = _idx_contents()
+
+    def read(random: Random, folder: Path) -> str | None:
+        path = folder / "images-idx3-ubyte"
+        path.write_bytes(mutated(random, random.choice(contents), contents))
+        return attempt(path, read_idx)
+
+    return read
 
 
 def _gzip() -> Read:
@@ -98,219 +77,7 @@ def _gzip() -> Read:
                 path.write_bytes(gzip.compress(mutated(random, random.choice(contents), contents), 1, mtime=0))
             case _:
                 path.write_bytes(mutated(random, random.choice(packed), packed))
-        return _attempt(path, read_idx)
-
-    return read
-
-
-# State files --------------------------------------------------------------------------------------------------
-
-STATE = {"layer.weight": np.arange(12, dtype=np.float32).reshape(3, 4), "layer.bias": np.zeros(3, np.float16),
-         "steps": np.array(7), "mask": np.ones((2, 0), bool)}  # fmt: skip
-NESTED = {
-    "epoch": 3,
-    "model": STATE,
-    "optimizer": {"state": {0: {"m": np.ones(2)}}, "groups": [{"lr": 0.1, "b": (1, 2)}]},
-}
-
-
-def _saved(content: Any, name: str, metadata: dict[str, str] | None = None) -> bytes:
-    buffer = io.BytesIO()
-    buffer.name = name
-    mydl.save(content, buffer, metadata)
-    return buffer.getvalue()
-
-
-def _safetensors(header: Any, data: bytes) -> bytes:
-    text = header if isinstance(header, bytes) else json.dumps(header).encode(errors="surrogatepass")
-    return struct.pack("<Q", len(text)) + text + data
-
-
-def _split(content: bytes) -> tuple[Any, bytes]:
-    """The header and the data of a .safetensors file."""
-    end = 8 + int.from_bytes(content[:8], "little")
-    return json.loads(content[8:end]), content[end:]
-
-
-def _state_files() -> Read:
-    contents = [_saved(STATE, "a"), _saved(NESTED, "a", {"model": "mlp"}), _saved({}, "a")]
-
-    def read(random: Random, folder: Path) -> str | None:
-        path = folder / random.choice(("state.safetensors", "state.pt"))
-        content = random.choice(contents)
-        header, data = _split(content)
-        match random.randrange(3):
-            case 0:
-                content = mutated(random, content, contents)
-            case 1:
-                content = _safetensors(mutated_json(random, header), data)
-            case 2:
-                text = mutated_text(
-                    random, json.dumps(header), ['"w":', "{", "}", "[", "]", ",", '"dtype":"F32"', "[0,4]"]
-                )
-                content = _safetensors(text.encode(errors="surrogatepass"), data)
-        path.write_bytes(content)
-        return _attempt(path, mydl.load, mydl.load_metadata)
-
-    return read
-
-
-def _zip(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        for name, content in members.items():
-            archive.writestr(zipfile.ZipInfo(name), content, compress_type=method)
-    return buffer.getvalue()
-
-
-def _npy(array: np.ndarray, header: str | None = None) -> bytes:
-    if header is None:
-        buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, array, allow_pickle=False)
-        return buffer.getvalue()
-    text = header.encode(errors="surrogatepass")
-    return b"\x93NUMPY\2\0" + struct.pack("<I", len(text)) + text + array.tobytes()
-
-
-def _npz() -> Read:
-    members = {f"{name}.npy": _npy(array) for name, array in STATE.items()}
-    contents = [_zip(members), _zip(members, zipfile.ZIP_DEFLATED)]
-    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }\n"
-    words = [
-        "(",
-        ")",
-        "[",
-        "'",
-        "'|O'",
-        "'<f8'",
-        "-1",
-        "True",
-        "lambda: 0",
-        "__import__('os')",
-        "{",
-        "}",
-        ",",
-        "1e9",
-        "L",
-    ]
-    bomb = _zip({"w.npy": _npy(np.zeros(100 << 20, np.uint8))}, zipfile.ZIP_DEFLATED)
-
-    def read(random: Random, folder: Path) -> str | None:
-        path = folder / "state.npz"
-        match random.randrange(100):
-            case 0:
-                content = bomb
-            case number if number < 40:
-                content = mutated(random, random.choice(contents), contents)
-            case number if number < 70:  # whole archives of arrays that are not
-                name = random.choice(list(members))
-                other = random.choice(
-                    ("..", "../w.npy", "/w.npy", "w", "data.pkl", name, "__metadata__.npy", "a\\..\\b.npy")
-                )
-                changed = {**members, other: mutated(random, members[name])}
-                content = _zip(changed, random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)))
-            case _:
-                content = _zip({"w.npy": _npy(STATE["layer.weight"], mutated_text(random, header, words))})
-        path.write_bytes(content)
-        return _attempt(path, mydl.load, mydl.load_metadata)
-
-    return read
-
-
-def _structures() -> Read:
-    """What lies around the tensors, in files that are whole otherwise."""
-    header, data = _split(_saved(NESTED, "a"))
-    structure = header["__metadata__"]["mydl.structure"]
-    words = [
-        "[",
-        "]",
-        '["tensor", "steps"]',
-        '["dict", [',
-        '["list"',
-        '["tuple"',
-        ",",
-        "null",
-        "{",
-        "}",
-        '"model.steps"',
-    ]
-
-    def read(random: Random, folder: Path) -> str | None:
-        if random.random() < 0.5:
-            text = json.dumps(mutated_json(random, json.loads(structure)))
-        else:
-            text = mutated_text(random, structure, words)
-        path = folder / "checkpoint.safetensors"
-        path.write_bytes(_safetensors({**header, "__metadata__": {"mydl.structure": text}}, data))
-        return _attempt(path, mydl.load, mydl.load_metadata)
-
-    return read
-
-
-def _checkpoints() -> Read:
-    """Checkpoints of a run, taken up by a model, an optimizer and a scheduler."""
-    model = models.build("logistic", in_features=3, classes=2)
-    optimizer = optim.Adam(model.parameters())
-    model(mydl.ones(2, 1, 1, 3)).sum().backward()
-    optimizer.step()
-    scheduler = optim.lr_scheduler.MultiStepLR(optimizer, [1, 2])
-    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
-    content = {
-        "format": checkpoint.FORMAT, "mydl": mydl.__version__, "generator": [1, 2],
-        "progress": vars(checkpoint.Progress(history=[{"epoch": 1, "train_loss": 0.5}])),
-        "parts": {name: part.state_dict() for name, part in parts.items()},
-    }  # fmt: skip
-    header, data = _split(_saved(content, "a"))
-    structure = json.loads(header["__metadata__"]["mydl.structure"])
-
-    def read(random: Random, folder: Path) -> str | None:
-        path = folder / checkpoint.NAME
-        text = json.dumps(mutated_json(random, structure))
-        path.write_bytes(_safetensors({**header, "__metadata__": {"mydl.structure": text}}, data))
-        return _attempt(path, lambda path: checkpoint.restore(path.parent, parts, "cpu"))
-
-    return read
-
-
-def _models() -> Read:
-    """Files that say how to build a model, and what its data were."""
-    about = {"name": "digits", "preparation": {"size": [2, 2], "channels": 1, "normalize": "channel", "mean": [0.5],
-             "deviation": [0.25]}, "classes": ["0", "1"]}  # fmt: skip
-    made = []
-    for name, options in (
-        ("mlp", {"in_features": 4, "hidden": [3], "classes": 2, "dropout": 0.5, "activation": "relu", "init": "he"}),
-        ("logistic", {"in_features": 4, "classes": 2}),
-        ("resnet", {"in_channels": 1, "channels": [2], "blocks": 1, "classes": 2}),
-        ("autoencoder", {"in_features": 4, "code": 2}),
-    ):
-        state = models.build(name, **options).state_dict()
-        made.append((state, {"name": name, "options": options}))
-
-    def opened(path: Path) -> None:
-        run = runs.open_run(path)
-        try:
-            preparation.Preparation.from_json(run.data["preparation"])
-        except ValueError as error:  # whoever asks for the images says which run they belong to
-            raise ValueError(f"{path}: {error}") from error
-
-    def read(random: Random, folder: Path) -> str | None:
-        state, architecture = random.choice(made)
-        data: Any = about
-        if random.random() < 0.6:
-            architecture = mutated_json(random, architecture)
-        else:
-            data = mutated_json(random, about)
-        texts = {"model": json.dumps(architecture), "data": json.dumps(data)}
-        if random.random() < 0.2:
-            name = random.choice(list(texts))
-            texts[name] = mutated_text(random, texts[name], ["{", "}", "[", "]", '"', ":", ",", "null"])
-        try:
-            content = _saved(state, "a", texts)
-        except ValueError:  # text that cannot be written: lone surrogates
-            return None
-        path = folder / "best.safetensors"
-        path.write_bytes(content)
-        return _attempt(path, models.load, opened)
+        return attempt(path, read_idx)
 
     return read
 
@@ -342,7 +109,7 @@ def _configs() -> Read:
             _written(random, path, json.dumps(mutated_json(random, content)))
         else:
             _written(random, path, mutated_text(random, json.dumps(content), words))
-        return _attempt(path, lambda path: settings.read_settings(["--resume", "--out", str(path.parent)]))
+        return attempt(path, lambda path: settings.read_settings(["--resume", "--out", str(path.parent)]))
 
     return read
 
@@ -372,7 +139,7 @@ def _tomls() -> Read:
     def read(random: Random, folder: Path) -> str | None:
         path = folder / "settings.toml"
         _written(random, path, mutated_text(random, text, words))
-        return _attempt(path, lambda path: settings.read_toml(str(path), parser))
+        return attempt(path, lambda path: settings.read_toml(str(path), parser))
 
     return read
 
@@ -394,7 +161,7 @@ def _histories() -> Read:
     def read(random: Random, folder: Path) -> str | None:
         path = folder / "history.csv"
         _written(random, path, mutated_text(random, text, words))
-        return _attempt(path, use)
+        return attempt(path, use)
 
     return read
 
@@ -451,7 +218,7 @@ def _images() -> Read:
         path = folder / f"image.{name}"
         path.write_bytes(_with_sums(content) if name == "png" and random.random() < 0.7 else content)
         channels = random.choice((1, 3))
-        return _attempt(path, read_image, lambda path: read_picture(path, channels, random.choice((None, (8, 8)))))
+        return attempt(path, read_image, lambda path: read_picture(path, channels, random.choice((None, (8, 8)))))
 
     return read
 
@@ -477,7 +244,7 @@ def _folders() -> Read:
                     contents,
                 )
         with quiet():
-            return _attempt(
+            return attempt(
                 root,
                 lambda root: list(ImageFolder(root)),
                 lambda root: read_folder(root, 1, (4, 4), skip_bad=random.random() < 0.7),
@@ -510,11 +277,11 @@ def _put(random: Random, path: Path, contents: list[tuple[str, bytes]]) -> None:
 READERS: dict[str, Callable[[], Read]] = {
     "IDX files": _idx,
     "gzip files": _gzip,
-    ".safetensors files": _state_files,
-    ".npz files": _npz,
-    "structures around tensors": _structures,
-    "checkpoints": _checkpoints,
-    "files of models": _models,
+    ".safetensors files": state_files.safetensors,
+    ".npz files": state_files.npz,
+    "structures around tensors": state_files.structures,
+    "checkpoints": state_files.checkpoints,
+    "files of models": state_files.model_files,
     "config.json": _configs,
     "TOML settings": _tomls,
     "history.csv": _histories,

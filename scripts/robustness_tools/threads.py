@@ -129,7 +129,7 @@ def _loop(random: Random) -> str | None:
     if not reached and caught is not None:
         return f"the loop got {caught!r}"
     del loader
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.001)
     return f"{threading.active_count() - before} threads stayed" if threading.active_count() > before else None
