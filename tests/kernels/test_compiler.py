@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("numba")
 
-from mydl.kernels.cpu import compiler
+from mydl.kernels import cpu
+from mydl.kernels.cpu import compiler, elementwise
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,7 +66,8 @@ def test_what_the_other_process_cannot_do_this_one_does(fault, tmp_path):
 import subprocess, sys
 import numpy as np
 from mydl.kernels import cpu
-from mydl.kernels.cpu import compiler
+from mydl.kernels import cpu
+from mydl.kernels.cpu import compiler, elementwise
 
 if {fault!r} == "no answer":
     sys.executable = "/bin/true"
@@ -76,9 +79,24 @@ assert cpu.relu(np.array([-1, 2] * 20000, np.float32)).sum() == 40000
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
 
 
-def test_the_other_process_ends_with_its_parent():
+def test_the_other_process_ends_with_its_parent_and_is_replaced_where_it_has_gone():
+    cpu.relu(np.zeros(2**18, np.float32))
+    (types, *_) = elementwise._relu.signatures
     asked = compiler._Compiler()
-    assert asked._ask("mydl.kernels.cpu.elementwise", "_relu", ()) is False  # it takes arguments
-    process = asked.process
+    assert asked._ask("mydl.kernels.cpu.elementwise", "_relu", types)
+    first = asked.process
+    first.kill()
+    assert asked._ask("mydl.kernels.cpu.elementwise", "_relu", types)
+    second = asked.process
     asked.close()
-    assert process.poll() is not None
+    assert first.poll() is not None and second.poll() == 0
+
+
+def test_the_other_process_does_not_stay():
+    program = "from mydl.kernels.cpu import compiler; compiler.IDLE = 0.1; compiler.serve()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.read() == "" and process.wait() == 0
+    process.stdin.close()
+    process.stdout.close()

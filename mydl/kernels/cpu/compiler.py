@@ -13,6 +13,7 @@ import functools
 import importlib
 import os
 import pickle
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,8 @@ compile_parallel = functools.partial(
     error_model="numpy",
     fastmath={"reassoc", "contract", "nsz", "arcp"},
 )
+
+IDLE = 30.0  # seconds without a request after which the process that compiles gives its memory back
 
 # For the serial pieces that parallel kernels are made of.
 compile_serial = functools.partial(numba.njit, nogil=True, cache=True, error_model="numpy")
@@ -72,15 +75,18 @@ class _Compiler(event.Listener):
 
     def _ask(self, *request: Any) -> bool:
         """Whether the other process, which is started for the first request, has compiled the kernel."""
-        with contextlib.suppress(OSError):
-            if self.process is None or self.owner != os.getpid():  # a fork has no children
-                self._start()
-            pickle.dump(request, self.process.stdin)
-            self.process.stdin.flush()
-            return self.process.stdout.readline() == b"compiled\n"
+        for _ in range(2):  # to a new process, if the old one has just gone
+            with contextlib.suppress(OSError):
+                if self.process is None or self.owner != os.getpid() or self.process.poll() is not None:
+                    self._start()
+                pickle.dump(request, self.process.stdin)
+                self.process.stdin.flush()
+                if self.process.stdout.readline() == b"compiled\n":
+                    return True
         return False
 
     def _start(self) -> None:
+        self.close()
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, "-c", f"from {__name__} import serve; serve()"]
         # In a session of its own: Ctrl-C is not for it. What it cannot compile this process will complain of.
@@ -93,18 +99,18 @@ class _Compiler(event.Listener):
 
     def close(self) -> None:
         """Let the other process end; it does when nothing more can come."""
-        if self.process is not None and self.owner == os.getpid():
+        if self.process is not None and self.owner == os.getpid():  # a fork has no children
             self.process.communicate()
-            self.process = None
+        self.process = None
 
 
 def serve() -> None:
-    """Compile what the parent asks for, until it has ended."""
+    """Compile what the parent asks for, until it has ended or has asked for nothing for a while."""
     _compiler.here = True
     # What else is printed must not come between the answers.
     answers, sys.stdout = sys.stdout, sys.stderr
     with contextlib.suppress(EOFError):
-        while True:
+        while select.select([sys.stdin], [], [], IDLE)[0]:
             module, name, types = pickle.load(sys.stdin.buffer)  # the parent's, from no file
             getattr(importlib.import_module(module), name).compile(types)
             print("compiled", file=answers, flush=True)
