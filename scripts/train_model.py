@@ -313,6 +313,8 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
                 progress.best_accuracy, progress.best_epoch = val.accuracy, epoch
                 if rank == 0:
                     models.save(kept, folder / "best.safetensors", metadata)
+                    for name in ("test.json", "confusion.png"):  # they tell of the weights before
+                        (folder / name).unlink(missing_ok=True)
             print(
                 f"epoch {epoch:3d}  train loss {train_loss:.4f} accuracy {train_accuracy:.4f}  "
                 f"val loss {val.loss:.4f} accuracy {val.accuracy:.4f}  lr {progress.lr:.2g}  {seconds:.1f} s"

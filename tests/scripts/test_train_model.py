@@ -135,6 +135,19 @@ def test_best_is_the_first_of_equals(tmp_path, small):
     assert found == wanted != last
 
 
+def test_figures_of_the_test_images_go_with_the_weights_that_they_are_of(tmp_path, small):
+    run, names = tmp_path / "run", ("test.json", "confusion.png")
+    train_model.main([*small, "--out", str(run)])
+    for name in names:
+        (run / name).write_bytes(b"of the first epoch")
+    before = (run / "best.safetensors").read_bytes()
+    train_model.main(["--resume", "--epochs", "1", "--out", str(run)])
+    assert all((run / name).exists() for name in names), "nothing was trained"
+    train_model.main(["--resume", "--epochs", "8", "--out", str(run)])
+    assert (run / "best.safetensors").read_bytes() != before
+    assert not any((run / name).exists() for name in names)
+
+
 def test_it_learns(tmp_path):
     """1,500 images and three epochs take the digits to what guessing (0.1) never would."""
     flags = "--hidden 64 --limit 1800 --epochs 4 --batch-size 50 --threads 1"
