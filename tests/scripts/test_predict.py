@@ -150,6 +150,9 @@ def test_a_folders_run(tmp_path, pictures, capsys):
 
 def test_without_a_run(finished, pictures, capsys, monkeypatch, tmp_path, refused):
     paths = pictures(*PIXELS[:3])
+    # The committed ResNet is there; without it, and with no run named, there is nothing to ask.
+    assert len(answers(capsys, *paths, "--no-figures")) == 3
+    monkeypatch.setattr(predict, "DEFAULT", tmp_path / "absent.safetensors")
     assert (
         refused(predict, *paths)
         == f"RUN: wanted a run's folder before the pictures, got the picture '{paths[0]}'; see --help"
