@@ -75,18 +75,18 @@ class _Compiler(event.Listener):
 
     def _ask(self, *request: Any) -> bool:
         """Whether the other process, which is started for the first request, has compiled the kernel."""
-        for _ in range(2):  # to a new process, if the old one has just gone
+        for _ in range(2):  # of a new process, if the old one has gone
             with contextlib.suppress(OSError):
-                if self.process is None or self.owner != os.getpid() or self.process.poll() is not None:
+                if self.process is None or self.owner != os.getpid():
                     self._start()
                 pickle.dump(request, self.process.stdin)
                 self.process.stdin.flush()
                 if self.process.stdout.readline() == b"compiled\n":
                     return True
+            self.close()
         return False
 
     def _start(self) -> None:
-        self.close()
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, "-c", f"from {__name__} import serve; serve()"]
         # In a session of its own: Ctrl-C is not for it. What it cannot compile this process will complain of.
