@@ -126,13 +126,14 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     (2, 12)
     """
     input = require_tensor(input, "flatten")
-    start, end = axis_of(start_dim, input.ndim, "flatten"), axis_of(end_dim, input.ndim, "flatten")
-    if input.ndim == 0:
+    shape = input.array.shape
+    start, end = axis_of(start_dim, len(shape), "flatten"), axis_of(end_dim, len(shape), "flatten")
+    if not shape:
         return ops.Reshape.apply(input, shape=(1,))
     if start > end:
         raise RuntimeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
-    size = math.prod(input.shape[start : end + 1])
-    return ops.Reshape.apply(input, shape=(*input.shape[:start], size, *input.shape[end + 1 :]))
+    size = math.prod(shape[start : end + 1])
+    return ops.Reshape.apply(input, shape=(*shape[:start], size, *shape[end + 1 :]))
 
 
 def expand(input: Tensor, *sizes: Any, **named: Any) -> Tensor:

@@ -12,6 +12,7 @@ import threading
 
 import numpy as np
 from numba import prange
+from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from mydl import backend
 from mydl.kernels import reference
@@ -28,17 +29,19 @@ from mydl.kernels.cpu.moves import (
     zero,
 )  # fmt: skip
 from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch
-from mydl.kernels.cpu.planes import Plan, forward_plan, input_grad_plan
+from mydl.kernels.cpu.planes import SIZES, Plan, Tables, forward_plan, input_grad_plan
 from mydl.kernels.cpu.vectors import LANES
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
+_TABLES = len(Tables._fields)
 _CHUNKS = 16  # partial sums of a weight gradient, whatever the number of threads, so that the bits are the same
 _PARTIAL_BYTES = 64 * 2**20  # but no more memory than this for them
 NO_BIAS = np.zeros(1, np.float32)
 _VECTORS_AT_A_TIME = 64  # of the output's gradient: CHANNELS rows of them fit the first-level cache
-# Some 30 µs. Two threads gain a tenth on less where both cores are free, and take three times as long if one is not.
-_OPERATIONS_WORTH_A_THREAD = 4_000_000
+# Less than a µs, since the convolutions of a network follow one another closely: a thread that still waits for work
+# begins in 2 µs (see `parallel._start_threads`), one that sleeps in some 20.
+_OPERATIONS_WORTH_A_THREAD = 100_000
 _local = threading.local()
 
 
@@ -125,20 +128,19 @@ def _convolve(plan: Plan, x, w, b, b_stride: int, y) -> None:
     arrays = y, plain(x), plain(w), plain(b), b_stride
     tasks = tasks_for(plan, plan.units)
     each = plan.scratch + len(plan.tables.passes) * CHANNELS * plan.sizes[-1] + 2 * LANES
-    scratch, layout = scratch_memory(tasks * each), (plan.units, plan.sizes, tuple(plan.tables))
+    scratch = scratch_memory(tasks * each)
     if tasks == 1:
-        _convolve_units(0, 1, *arrays, scratch, *layout)
+        _convolve_units(0, 1, *arrays, scratch, plan.units, plan.packed)
     else:
-        launch(_convolve_tasks, PARALLEL_FROM, tasks, *arrays, scratch, each, *layout)
+        launch(_convolve_tasks, PARALLEL_FROM, tasks, *arrays, scratch, each, plan.units, plan.packed)
 
 
 @compile_parallel()
-def _convolve_tasks(tasks, y, x, w, b, b_stride, scratch, each, units, sizes, tables):
+def _convolve_tasks(tasks, y, x, w, b, b_stride, scratch, each, units, packed):
     for task in prange(tasks):
         _convolve_units(
-            np.int64(task), tasks, y, x, w, b, b_stride, scratch + 4 * np.int64(task) * each, units, sizes,
-            tables,
-        )  # fmt: skip
+            np.int64(task), tasks, y, x, w, b, b_stride, scratch + 4 * np.int64(task) * each, units, packed
+        )
 
 
 @compile_serial()
@@ -148,10 +150,21 @@ def address(table):
 
 
 @compile_serial()
-def _convolve_units(task, tasks, y_array, x_array, w_array, b_array, b_stride, planes, units, sizes, tables):
+def _unpacked(packed):
+    """(sizes, tables) of a `planes.Plan`."""
+    ends = packed[SIZES : SIZES + _TABLES]
+    phases = packed[SIZES + _TABLES : ends[0]].reshape(-1, 4)
+    passes = packed[ends[0] : ends[1]].reshape(-1, 6)
+    x_offsets, w_offsets = packed[ends[1] : ends[2]], packed[ends[2] : ends[3]]
+    x_positions, pack, store = packed[ends[3] : ends[4]], packed[ends[4] : ends[5]], packed[ends[5] : ends[6]]
+    return to_fixed_tuple(packed, SIZES), (phases, passes, x_offsets, w_offsets, x_positions, pack, store)
+
+
+@compile_serial()
+def _convolve_units(task, tasks, y_array, x_array, w_array, b_array, b_stride, planes, units, packed):
     """A task's share of the units (group, block of images, band of rows): pack, convolve, store."""
     y, x, w, b = address(y_array), address(x_array), address(w_array), address(b_array)
-    phases, passes, x_offsets, w_offsets, x_positions, pack, store = tables
+    sizes, (phases, passes, x_offsets, w_offsets, x_positions, pack, store) = _unpacked(packed)
     in_lanes, n, groups, in_channels, out_channels = sizes[:5]
     w_group, w_channel, pitch, lines, _, plane, block, band, rows, cols, _, _, _, run_stride = sizes[13:]
     bands, blocks = -(-rows // band), -(-n // block)
@@ -283,18 +296,19 @@ def _correlate(plan: Plan, grad, x, groups: int, dw) -> None:
     scratch = scratch_memory(tasks * each + chunks * partial)
     launch(
         _correlate_tasks, (tasks - 1) * PARALLEL_FROM, tasks, dw, grad, x, scratch, each, partial, chunks,
-        plan.sizes, tuple(plan.tables),
+        plan.packed,
     )  # fmt: skip
 
 
 @compile_parallel()
-def _correlate_tasks(tasks, dw, grad, x, scratch, each, partial, chunks, sizes, tables):
+def _correlate_tasks(tasks, dw, grad, x, scratch, each, partial, chunks, packed):
     partials = scratch + 4 * tasks * each
     for task in prange(tasks):
         _correlate_chunks(
             np.int64(task), tasks, chunks, grad, x, scratch + 4 * np.int64(task) * each, partials, partial,
-            sizes, tables,
+            packed,
         )  # fmt: skip
+    sizes, tables = _unpacked(packed)
     padded_taps = len(tables[2])
     groups, out_channels = sizes[2], sizes[4]
     blocks, taps = -(-out_channels // CHANNELS), dw.size // (groups * out_channels)
@@ -306,10 +320,10 @@ def _correlate_tasks(tasks, dw, grad, x, scratch, each, partial, chunks, sizes, 
 
 
 @compile_serial()
-def _correlate_chunks(task, tasks, chunks, grad_array, x_array, planes, partials, partial, sizes, tables):
+def _correlate_chunks(task, tasks, chunks, grad_array, x_array, planes, partials, partial, packed):
     """A task's chunks: fixed shares of the units (block of images, band of rows) with sums of their own."""
     grad, x = address(grad_array), address(x_array)
-    phases, _, x_offsets, _, x_positions, pack, store = tables
+    sizes, (phases, _, x_offsets, _, x_positions, pack, store) = _unpacked(packed)
     in_lanes, n, groups, in_channels, out_channels = sizes[:5]
     pitch, lines, _, plane, block, band, rows, cols, _, _, _, run_stride = sizes[15:]
     bands = -(-rows // band)

@@ -28,10 +28,11 @@ import numpy as np
 from mydl.kernels.cpu.microkernel import CHANNELS, TAPS, TILE, VECTORS
 from mydl.kernels.cpu.vectors import LANES
 
-__all__ = ["Plan", "forward_plan", "input_grad_plan"]
+__all__ = ["SIZES", "Plan", "Tables", "forward_plan", "input_grad_plan"]
 
 Pair = tuple[int, int]
 
+SIZES = 27  # how many integers `_sizes` gives
 _RUN = 1024  # pixels of a piece of work: CHANNELS rows of results then fit the first-level cache
 _PIECES = 4  # of work at least, where there are rows enough, for as many threads
 _PLANES = 512 * 1024  # bytes of planes that a thread works on at a time, to stay in the second-level cache
@@ -62,6 +63,7 @@ class Plan(NamedTuple):
     """What the compiled drivers need to know besides the arrays.
 
     sizes: integers that `convolution.py` unpacks by name, in the order of `_sizes`.
+    packed: `sizes`, the place of the end of each table, and the tables: one array, since each costs time to hand over.
     units: how many pieces of work there are.
     scratch: float32 elements of a thread's planes.
     operations: multiplications and additions altogether.
@@ -70,6 +72,7 @@ class Plan(NamedTuple):
 
     sizes: tuple[int, ...]
     tables: Tables
+    packed: np.ndarray
     units: int
     scratch: int
     operations: int
@@ -260,17 +263,14 @@ def _plan(problem: _Problem, sizes, phases, place, positions, pack_store, comput
     x_offsets, w_offsets = np.array(offsets, np.int64).reshape(-1, 2).T.copy()
     pixels = problem.images * rows * cols
     vectors = np.append(positions, positions[-1:].repeat(-len(positions) % VECTORS))
-    tables = (
-        np.array(phases, np.int64),
-        np.array(passes, np.int64),
-        x_offsets,
-        w_offsets,
-        vectors,
-        *pack_store,
+    tables = Tables(
+        np.array(phases, np.int64), np.array(passes, np.int64), x_offsets, w_offsets, vectors, *pack_store
     )
+    ends = SIZES + len(tables) + np.cumsum([table.size for table in tables])
     return Plan(
         sizes,
-        Tables(*tables),
+        tables,
+        np.concatenate([sizes, ends, *map(np.ravel, tables)], dtype=np.int64),
         units=problem.groups * -(-problem.images // block) * -(-rows // band),
         scratch=problem.in_channels * channel,
         operations=2 * pixels * problem.groups * problem.out_channels * (len(offsets) or 1),

@@ -34,7 +34,7 @@ def _meant(shape: tuple[int, ...], channels: int, spatial: int) -> str:
 
 def _check(x: Any, weight: Any, bias: Any, spatial: int, groups: int, name: str, transposed: bool) -> None:
     """Shapes, dtypes and groups that fit one another."""
-    shape, kernel = x.shape, weight.shape
+    shape, kernel = x.array.shape, weight.shape
     if len(kernel) != spatial + 2 or len(shape) not in (spatial + 1, spatial + 2):
         dims = "L" if spatial == 1 else "H, W"
         raise ShapeError(
@@ -47,11 +47,11 @@ def _check(x: Any, weight: Any, bias: Any, spatial: int, groups: int, name: str,
     in_channels = kernel[0] if transposed else kernel[1] * groups
     if shape[-spatial - 1] != in_channels or kernel[0] % groups:
         raise ShapeError(
-            f"{name}: a weight of shape {weight.shape} with groups={groups} wants an input of {in_channels} channels "
-            f"and a first size that groups divide, got an input of shape {x.shape}"
-            + _meant(x.shape, in_channels, spatial)
+            f"{name}: a weight of shape {kernel} with groups={groups} wants an input of {in_channels} channels "
+            f"and a first size that groups divide, got an input of shape {shape}"
+            + _meant(shape, in_channels, spatial)
         )
-    if transposed and 0 in x.shape[-spatial:]:
+    if transposed and 0 in shape[-spatial:]:
         raise ShapeError(f"{name}: wanted an input that is empty in its batch or channels at most, got {describe(x)}")
     if bias is not None and bias.shape != (out_channels,):
         raise ShapeError(f"{name}: wanted a bias of shape ({out_channels},), got {describe(bias)}")
@@ -85,7 +85,7 @@ def conv2d(
     if padding.__class__ is str:
         input, padding = _padded(input, weight.shape[2:], stride, padding, dilation, "conv2d")
     padding = pair(padding, "conv2d", "padding")
-    shape, kernel = input.shape, weight.shape[2:]
+    shape, kernel = input.array.shape, tuple(weight.shape)[2:]
     for size, k, p, d in zip(shape[-2:], kernel, padding, dilation):
         if size + 2 * p < d * (k - 1) + 1:
             raise ShapeError(

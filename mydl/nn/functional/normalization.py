@@ -18,12 +18,13 @@ __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_res
 
 
 def _check_channels(input: Any, values: tuple, name: str) -> None:
-    shape, dtype = input.shape[1:2], input.dtype
+    shape, dtype = input.array.shape[1:2], input.array.dtype
     for what, value in zip(("running_mean", "running_var", "weight", "bias"), values):
         if value is None:
             continue
+        value = getattr(value, "array", value)  # each look at a tensor's own shape makes a Size
         if value.shape != shape:
-            raise ShapeError(f"{name}: wanted {what} of shape {tuple(shape)} for {describe(input)}, got {value.shape}")
+            raise ShapeError(f"{name}: wanted {what} of shape {shape} for {describe(input)}, got {value.shape}")
         # PyTorch takes single precision beside half precision
         if value.dtype != dtype and (dtype, value.dtype) != ("float16", "float32"):
             raise TypeError(f"{name}: wanted {what} of the input's dtype {dtype}, got {value.dtype}")
