@@ -138,9 +138,7 @@ def _convolve(plan: Plan, x, w, b, b_stride: int, y) -> None:
 @compile_parallel()
 def _convolve_tasks(tasks, y, x, w, b, b_stride, scratch, each, units, packed):
     for task in prange(tasks):
-        _convolve_units(
-            np.int64(task), tasks, y, x, w, b, b_stride, scratch + 4 * np.int64(task) * each, units, packed
-        )
+        _convolve_units(np.int64(task), tasks, y, x, w, b, b_stride, scratch + 4 * np.int64(task) * each, units, packed)
 
 
 @compile_serial()

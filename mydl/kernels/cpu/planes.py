@@ -263,9 +263,7 @@ def _plan(problem: _Problem, sizes, phases, place, positions, pack_store, comput
     x_offsets, w_offsets = np.array(offsets, np.int64).reshape(-1, 2).T.copy()
     pixels = problem.images * rows * cols
     vectors = np.append(positions, positions[-1:].repeat(-len(positions) % VECTORS))
-    tables = Tables(
-        np.array(phases, np.int64), np.array(passes, np.int64), x_offsets, w_offsets, vectors, *pack_store
-    )
+    tables = Tables(np.array(phases, np.int64), np.array(passes, np.int64), x_offsets, w_offsets, vectors, *pack_store)
     ends = SIZES + len(tables) + np.cumsum([table.size for table in tables])
     return Plan(
         sizes,

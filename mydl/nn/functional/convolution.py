@@ -48,8 +48,7 @@ def _check(x: Any, weight: Any, bias: Any, spatial: int, groups: int, name: str,
     if shape[-spatial - 1] != in_channels or kernel[0] % groups:
         raise ShapeError(
             f"{name}: a weight of shape {kernel} with groups={groups} wants an input of {in_channels} channels "
-            f"and a first size that groups divide, got an input of shape {shape}"
-            + _meant(shape, in_channels, spatial)
+            f"and a first size that groups divide, got an input of shape {shape}" + _meant(shape, in_channels, spatial)
         )
     if transposed and 0 in shape[-spatial:]:
         raise ShapeError(f"{name}: wanted an input that is empty in its batch or channels at most, got {describe(x)}")
