@@ -1,4 +1,4 @@
-"""Which functions are methods of a tensor, and what its operators do.
+"""Which functions are methods of a tensor.
 
 A method is the very function of mydl/functions, its first argument being the tensor; a name with a trailing
 underscore is the same function taking its result into the tensor's own memory.
@@ -14,7 +14,6 @@ from mydl.functions import (
     comparison,
     conversion,
     elementwise,
-    indexing,
     joining,
     linalg,
     matrices,
@@ -32,21 +31,9 @@ from mydl.functions import (
     trigonometry,
 )
 from mydl.functions.arguments import Number, Tensor
-from mydl.ops.arithmetic import Add, Div, Mul, Pow, Remainder, RoundedDiv, Sub
-from mydl.ops.linalg import MatMul
+from mydl.operators import in_place
 
 __all__ = ["Methods"]
-
-
-def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The method that computes `function` of the tensor and takes the result into the tensor's own memory."""
-
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._become(function(self._snapshot(), *args, **kwargs))
-
-    method.__name__ = method.__qualname__ = f"{function.__name__}_"
-    method.__doc__ = f"`{function.__name__}` in place; returns the tensor itself."
-    return method
 
 
 def _reshaping(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,101 +48,7 @@ def _reshaping(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Methods:
-    """The operators of a tensor, and the functions that are its methods."""
-
-    # NumPy arrays leave `array * tensor` to the tensor's operators.
-    __array_ufunc__ = None
-
-    # Operators -----------------------------------------------------------------------------------------------
-
-    def __add__(self, other: Tensor | Number) -> Tensor:
-        return Add.apply(self, other)
-
-    def __radd__(self, other: Tensor | Number) -> Tensor:
-        return Add.apply(self, other)
-
-    def __sub__(self, other: Tensor | Number) -> Tensor:
-        return Sub.apply(self, other)
-
-    def __rsub__(self, other: Tensor | Number) -> Tensor:
-        return Sub.apply(other, self)
-
-    def __mul__(self, other: Tensor | Number) -> Tensor:
-        return Mul.apply(self, other)
-
-    def __rmul__(self, other: Tensor | Number) -> Tensor:
-        return Mul.apply(self, other)
-
-    def __truediv__(self, other: Tensor | Number) -> Tensor:
-        return Div.apply(self, other)
-
-    def __rtruediv__(self, other: Tensor | Number) -> Tensor:
-        return Div.apply(other, self)
-
-    def __pow__(self, other: Tensor | Number) -> Tensor:
-        return Pow.apply(self, other)
-
-    def __rpow__(self, other: Tensor | Number) -> Tensor:
-        return Pow.apply(other, self)
-
-    def __mod__(self, other: Tensor | Number) -> Tensor:
-        return Remainder.apply(self, other)
-
-    def __rmod__(self, other: Tensor | Number) -> Tensor:
-        return Remainder.apply(other, self)
-
-    def __floordiv__(self, other: Tensor | Number) -> Tensor:
-        return arithmetic.floor_divide(self, other)
-
-    def __rfloordiv__(self, other: Tensor | Number) -> Tensor:
-        return RoundedDiv.apply(other, self, mode="//")
-
-    def __matmul__(self, other: Tensor | Number) -> Tensor:
-        return MatMul.apply(self, other)
-
-    def __rmatmul__(self, other: Tensor | Number) -> Tensor:
-        return MatMul.apply(other, self)
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    __neg__ = arithmetic.neg
-    __abs__ = elementwise.abs
-    __invert__ = comparison.bitwise_not
-    __and__ = __rand__ = comparison.bitwise_and
-    __or__ = __ror__ = comparison.bitwise_or
-    __xor__ = __rxor__ = comparison.bitwise_xor
-
-    __lshift__ = comparison.bitwise_left_shift
-    __rshift__ = comparison.bitwise_right_shift
-
-    def __eq__(self, other: Any) -> Any:
-        return comparison.eq(self, other) if comparison.is_operand(other) else NotImplemented
-
-    def __ne__(self, other: Any) -> Any:
-        return comparison.ne(self, other) if comparison.is_operand(other) else NotImplemented
-
-    __lt__ = comparison.lt
-    __le__ = comparison.le
-    __gt__ = comparison.gt
-    __ge__ = comparison.ge
-    __hash__ = object.__hash__  # by identity: defining == would take it away
-
-    __getitem__ = indexing.get_item
-    __setitem__ = indexing.set_item
-
-    __iadd__ = _in_place(arithmetic.add)
-    __isub__ = _in_place(arithmetic.sub)
-    __imul__ = _in_place(arithmetic.mul)
-    __itruediv__ = _in_place(arithmetic.div)
-    __ifloordiv__ = _in_place(arithmetic.floor_divide)
-    __imod__ = _in_place(arithmetic.remainder)
-    __ipow__ = _in_place(arithmetic.pow)
-    __iand__ = _in_place(comparison.bitwise_and)
-    __ior__ = _in_place(comparison.bitwise_or)
-    __ixor__ = _in_place(comparison.bitwise_xor)
-
-    # Functions -----------------------------------------------------------------------------------------------
+    """The functions that are methods of a tensor."""
 
     add = arithmetic.add
     addcdiv = arithmetic.addcdiv
@@ -462,6 +355,6 @@ tril triu
 index_add index_copy index_fill masked_fill masked_scatter scatter scatter_add index_put put scatter_reduce
 """
 for _name in _IN_PLACE.split():
-    setattr(Methods, f"{_name}_", _in_place(getattr(Methods, _name)))
+    setattr(Methods, f"{_name}_", in_place(getattr(Methods, _name)))
 for _name in ("squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze"):
     setattr(Methods, f"{_name}_", _reshaping(getattr(Methods, _name)))

@@ -1,7 +1,7 @@
 """MyTensor: an array, what there is to know of it, and the ways from it to Python, NumPy and other tensors.
 
-What it computes stands in methods.py and functions/, its gradient in autograd/differentiable.py, and changes in place
-and views in views.py.
+What it computes stands in operators.py, methods.py and functions/, its gradient in autograd/differentiable.py, and
+changes in place and views in views.py.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mydl.functions.arguments import Size, note_range, shape_of
 from mydl.functions.conversion import as_array, as_dtype, check_memory_format, contiguous_format, filling
 from mydl.functions.joining import unbind
 from mydl.methods import Methods
+from mydl.operators import Operators
 from mydl.ops import recorded
 from mydl.ops.shape import Permute
 from mydl.printing import text_of
@@ -36,7 +37,7 @@ _NOT_COPIED = {
 }  # fmt: skip
 
 
-class MyTensor(Methods, Shared, Differentiable):
+class MyTensor(Operators, Methods, Shared, Differentiable):
     """An array that remembers how it was computed.
 
     `MyTensor(data)` shares the memory of an array and keeps its dtype; lists of Python numbers become the default
