@@ -105,6 +105,13 @@ def _power(x: Any, y: Any) -> Any:
     return x**y
 
 
+def _integer_power(xp: Any, x: Any, y: Any) -> Any:
+    """x**y of integers; below y = 0, where NumPy refuses, its whole part: ±1 of ±1, else 0, as PyTorch has it."""
+    power = x ** xp.maximum(y, 0)
+    inverse = xp.where(x == -1, 1 - 2 * (y % 2), x == 1)
+    return xp.where(y < 0, inverse.astype(power.dtype), power)
+
+
 class Pow(Op):
     """x**y; d/dx = y x**(y-1), 0 where y = 0; d/dy = x**y ln x, 0 where x = 0 and y >= 0."""
 
@@ -112,7 +119,9 @@ class Pow(Op):
 
     @staticmethod
     def forward(ctx: Any, x: Any, y: Any) -> Any:
-        result = _power(x, y)
+        # a Python number comes as one, or as a NumPy scalar; below 0 PyTorch refuses it too
+        integers = hasattr(y, "dtype") and not isinstance(y, np.generic) and y.dtype.kind == "i"
+        result = _integer_power(ctx.xp, x, y) if integers else _power(x, y)
         ctx.save(x, y, result if ctx.needs_input_grad[1] else None)
         return result
 

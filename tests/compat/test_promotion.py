@@ -109,3 +109,16 @@ def test_dtypes_of_results(code: str) -> None:
         if mine[0] != theirs[0] or not same(mine[1], theirs[1]):
             wrong.append(f"{code} of {dtype}: {mine}, PyTorch {theirs}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64"])
+@pytest.mark.parametrize("code", ["x ** y", "m.pow(int(x[1]), y)", "x ** y[0]", "x.pow_(y)"])
+def test_integers_to_negative_powers(dtype: str, code: str) -> None:
+    for exponent in range(-3, 4):
+        results = []
+        for library in (mydl, torch):
+            x = library.tensor([-3, -2, -1, 0, 1, 2], dtype=getattr(library, dtype))
+            results.append(outcome(library, code, x, library.full_like(x, exponent)))
+        assert results[0] == results[1], exponent
+    with pytest.raises(RuntimeError, match="Integers to negative integer powers"):
+        mydl.tensor([2]) ** -1
