@@ -121,7 +121,7 @@ COMMON: dict[str, dict[str, Any]] = {
     "--data-dir": {
         "metavar": "DIR", "help": "folder of the data files (else MYDL_DATA, a cache folder, a download)",
     },
-    "--weights": {"choices": ("best", "last"), "default": "best", "help": "which weights of the run"},
+    "--weights": {"choices": ("best", "last"), "help": "which weights of the run (best)"},
     "--device": {"choices": ("cpu", "cuda"), "default": "cpu", "help": "where to compute"},
     "--threads": {"metavar": "N", "type": positive_int, "help": "CPU threads (all)"},
 }  # fmt: skip

@@ -5,8 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-__all__ = ["EventFile"]
+__all__ = ["EventFile", "library"]
+
+
+def library() -> tuple[Any, Any, Any, Any]:
+    """What of tensorboardX an event file is written with; RuntimeError if that is not installed."""
+    try:
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.summary import scalar
+    except ImportError as error:
+        raise RuntimeError("--tensorboard: wanted the package tensorboardX (pip install tensorboardX)") from error
+    return EventsWriter, Event, SessionLog, scalar
 
 
 class EventFile:
@@ -20,12 +32,7 @@ class EventFile:
     """
 
     def __init__(self, folder: Path, epochs: int = 0) -> None:
-        try:
-            from tensorboardX.event_file_writer import EventsWriter
-            from tensorboardX.proto.event_pb2 import Event, SessionLog
-            from tensorboardX.summary import scalar
-        except ImportError as error:
-            raise RuntimeError("--tensorboard: wanted the package tensorboardX (pip install tensorboardX)") from error
+        EventsWriter, Event, SessionLog, scalar = library()
         self.event, self.scalar = Event, scalar
         (folder / "tensorboard").mkdir(exist_ok=True)
         # The file is named after the second it is begun in; the suffix keeps two of one second apart. Not through

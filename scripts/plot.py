@@ -23,7 +23,7 @@ from mydl.history import History
 from mydl.nn import functional as F
 from scripts.answers import Answers, answers_of, short_names
 from scripts.command_line import CommandLine, run
-from scripts.runs import Run, open_run
+from scripts.runs import Run, open_runs, read_history
 
 SAMPLES = 30  # images in a grid
 BATCH = 256  # images whose activations and gradients are counted
@@ -130,9 +130,8 @@ def main(argv: list[str] | None = None) -> None:
     if settings.threads:
         mydl.set_num_threads(settings.threads)
     histories, folders = {}, []
-    for path in settings.runs:
-        trained = open_run(path, settings.weights)
-        histories[path] = History.read(trained.folder / "history.csv")
+    for path, trained in open_runs(settings.runs, settings.weights).items():
+        histories[path] = read_history(trained.folder)
         seen = answers_of(trained, settings.data_dir)
         folder = trained.folder / "figs"
         folder.mkdir(exist_ok=True)

@@ -53,7 +53,7 @@ def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
     run_help = "the run's folder, or a .safetensors file of it"
     if DEFAULT.is_file():
         run_help += f" (left out: {os.path.relpath(DEFAULT, DEFAULT.parents[2])})"
-    add("run", metavar="RUN", help=run_help)
+    add("run", metavar="RUN", nargs="?", help=run_help)
     add("images", metavar="IMAGE", nargs="*", help="picture files, of any size")
     parser.add_common("--weights")
     invert_help = "invert the pictures' brightness; auto looks at their border"
@@ -62,16 +62,28 @@ def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
     add("--out", metavar="DIR", help="folder for the figures (figs/predict in the run's folder)")
     add("--no-figures", action="store_true", help="draw none")
     parser.add_common("--threads", "--device")
-    settings = parser.parse_args(argv)
-    if settings.run.lower().endswith(IMG_EXTENSIONS) and not Path(settings.run).is_dir():
+    settings = parser.parse_intermixed_args(argv)  # flags may stand between RUN and the pictures
+    if settings.run is not None and is_picture(settings.run):
         if not DEFAULT.is_file():
             parser.error(f"RUN: wanted a run's folder before the pictures, got the picture {settings.run!r}")
         settings.images.insert(0, settings.run)
         settings.run = str(DEFAULT)
         settings.out = settings.out or "results/predict"
     if not settings.images:
-        parser.error("IMAGE: wanted one picture file at least")
+        found = "nothing" if settings.run is None else f"the run {settings.run!r} alone"
+        parser.error(f"IMAGE: wanted one picture file at least, found {found}")
     return settings
+
+
+def is_picture(path: str) -> bool:
+    """Whether the first argument is a picture and no run: what is there decides, and the suffix where nothing is.
+
+    >>> is_picture("absent.JPG"), is_picture("results/absent")
+    (True, False)
+    """
+    if Path(path).exists():
+        return Path(path).is_file() and Path(path).suffix != ".safetensors"
+    return path.lower().endswith(IMG_EXTENSIONS)
 
 
 def read_image(path: str, data: dict[str, Any], preparation: Preparation, invert: str) -> tuple[np.ndarray, bool]:

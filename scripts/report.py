@@ -20,11 +20,10 @@ from typing import Any
 
 import mydl
 from mydl.files import atomic_write
-from mydl.history import History
 from scripts.answers import Answers, answers_of
 from scripts.command_line import CommandLine, run
 from scripts.plot import figures
-from scripts.runs import Run, open_run, read_config
+from scripts.runs import Run, open_runs, read_config, read_history
 
 WEB = Path(__file__).parent / "web"
 DPI = 110  # of the figures in the file, beside each other at half the page's width
@@ -41,7 +40,7 @@ def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
 
 def describe(name: str, trained: Run, seen: Answers) -> dict[str, Any]:
     """All that the page shows of a run."""
-    history = History.read(trained.folder / "history.csv")
+    history = read_history(trained.folder)
     settings = read_config(trained.folder)["settings"]
     best = history.best("val_accuracy", "max")
     layers = mydl.summary(trained.model, (1, *seen.dataset.input_shape))
@@ -143,12 +142,9 @@ def main(argv: list[str] | None = None) -> None:
     settings = read_settings(argv)
     if settings.threads:
         mydl.set_num_threads(settings.threads)
-    runs, folders = [], []
-    for path in settings.runs:
-        trained = open_run(path, settings.weights)
-        folders.append(trained.folder)
-        runs.append(describe(path, trained, answers_of(trained, settings.data_dir)))
-    out = Path(settings.out or folders[0] / "report.html")
+    opened = open_runs(settings.runs, settings.weights)
+    runs = [describe(path, trained, answers_of(trained, settings.data_dir)) for path, trained in opened.items()]
+    out = Path(settings.out or next(iter(opened.values())).folder / "report.html")
     content = {"mydl": mydl.__version__, "date": date.today().isoformat(), "runs": runs}
     with atomic_write(out) as file:
         file.write(page(content).encode())

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +14,13 @@ import models
 import mydl
 from mydl import nn
 from mydl.files import atomic_write
+from mydl.history import History
 
-__all__ = ["FORMAT", "Run", "claimed", "open_run", "read_config", "write_json"]
+__all__ = [
+    "FORMAT", "Run", "claimed", "make_run_folder", "open_run", "open_runs", "read_config", "read_history", "write_json",
+]  # fmt: skip
 
+COLUMNS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds")  # of history.csv
 FORMAT = 2  # of config.json and checkpoint.safetensors; raised when an older program could misread them
 
 
@@ -32,20 +36,22 @@ class Run(NamedTuple):
     """`name` of the dataset, `preparation` of its images (see scripts/datasets.py), names of the `classes`."""
 
 
-def open_run(path: str | Path, weights: str = "best", device: str = "cpu") -> Run:
-    """The run in a folder, with its "best" or "last" weights; or the one that a .safetensors file holds.
+def open_run(path: str | Path, weights: str | None = None, device: str = "cpu") -> Run:
+    """The run in a folder, with its "best" (unless said) or "last" weights; or the one that a .safetensors file holds.
 
     Raises:
-        ValueError: the file is damaged or foreign.
+        ValueError: the file is damaged or foreign, or `weights` are wanted of one that holds one model's.
         OSError: there is no such folder or file.
     """
     path = Path(path)
     if path.is_dir():
-        folder, path = path, path / f"{weights}.safetensors"
+        folder, path = path, path / f"{weights or 'best'}.safetensors"
         if not path.exists():
             raise FileNotFoundError(f"{folder}: wanted a run's folder, as train_model makes it; no {path.name} in it")
     elif not path.exists():
         raise FileNotFoundError(f"{path}: wanted a run's folder or a file of weights; found no such folder or file")
+    elif weights is not None:
+        raise ValueError(f"--weights {weights}: wanted a run's folder to choose in; {path} is one file of weights")
     else:
         folder = path.parent
     model = models.load(path)
@@ -64,6 +70,34 @@ def open_run(path: str | Path, weights: str = "best", device: str = "cpu") -> Ru
         f"{path}: wanted in its metadata the data's name, preparation and classes, as train_model writes them; "
         f"found {reprlib.repr(data)}"
     )
+
+
+def open_runs(paths: Iterable[str], weights: str | None = None) -> dict[str, Run]:
+    """The runs by the paths that name them; one that is named twice is there once, by its first name."""
+    runs: dict[Path, tuple[str, Run]] = {}
+    for path in paths:
+        run = open_run(path, weights)
+        runs.setdefault(run.weights.resolve(), (path, run))
+    return dict(runs.values())
+
+
+def read_history(folder: Path) -> History:
+    """A run's history.csv, which has an epoch at least.
+
+    Raises:
+        ValueError: it is damaged or foreign.
+        OSError: it is missing or cannot be read.
+    """
+    path = folder / "history.csv"
+    history = History.read(path)
+    if not set(COLUMNS) <= set(history.columns):
+        found = f"the columns {reprlib.repr(history.columns)}" if len(history) else "no epochs"
+        raise ValueError(f"{path}: wanted a run's history, as train_model writes it; found {found}")
+    try:
+        history.best("val_accuracy", "max")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return history
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
@@ -104,6 +138,26 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write one of the run's .json files, whole or not at all."""
     with atomic_write(path) as file:
         file.write((json.dumps(content, indent=2) + "\n").encode())
+
+
+def make_run_folder(out: str) -> Path:
+    """A folder for a new run; an older run at its place is moved aside, not lost."""
+    folder, older = Path(out), None
+    try:
+        if (folder / "config.json").exists():
+            number = 1
+            while (older := folder.parent / f"{folder.name}.{number}").exists():
+                number += 1
+            with claimed(folder):
+                folder.rename(older)
+        folder.mkdir(parents=True, exist_ok=True)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise OSError(f"--out {out}: cannot make the run's folder: {error.strerror}") from error
+    if older is not None:
+        print(f"the run that was in {folder} is now in {older}")
+    return folder
 
 
 @contextlib.contextmanager

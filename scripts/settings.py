@@ -6,6 +6,7 @@ import argparse
 import difflib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,21 @@ __all__ = ["LEARNING_RATES", "as_toml", "read_settings"]
 LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "adam": 0.001, "adamw": 0.001}
 
 MLP_OPTIONS = {"hidden": [600, 100], "dropout": 0.0, "activation": "relu", "batch_norm": False, "init": "xavier"}
+
+# What some runs have no use for: the setting that decides, which of its values are wanted, and the test for them.
+USED_WITH: dict[str, tuple[str, str, Callable[[Any], bool]]] = {
+    "data_dir": ("data", "mnist or fashion", lambda name: name in ("mnist", "fashion")),
+    **dict.fromkeys(("grayscale", "skip_bad"), ("data", "folder:PATH", lambda name: name.startswith(datasets.FOLDER))),
+    "augmentations": ("augment", "a share above 0", lambda share: share > 0),
+    **dict.fromkeys(MLP_OPTIONS, ("model", "mlp", lambda name: name == "mlp")),
+    **dict.fromkeys(
+        ("milestones", "milestones_in"), ("scheduler", "step or multistep", lambda name: name in ("step", "multistep"))
+    ),
+    "gamma": (
+        "scheduler", "step, multistep, exponential or plateau",
+        lambda name: name in ("step", "multistep", "exponential", "plateau"),
+    ),
+}  # fmt: skip
 
 # What says how to run, not what to compute; it is no setting of the run.
 COMMANDS = ("config", "distributed", "dry_run", "resume")
@@ -84,7 +100,7 @@ def make_parser() -> CommandLine:
     add("--skip-bad", action="store_true", help="leave out a folder's damaged images, naming them")
     val_help = "training images set aside to validate on (a sixth; a fifth of a folder)"
     add("--val-size", metavar="N", type=positive_int, help=val_help)
-    add("--limit", metavar="N", type=positive_int, help="use N training images, the first (of a folder: at random)")
+    add("--limit", metavar="N", type=positive_int, help="use N training images, the first, of a folder at random (all)")
     add(
         "--augment", metavar="RATIO", type=augmentation.ratio, default=0.0, help="share of the images changed at random"
     )
@@ -125,24 +141,21 @@ def make_parser() -> CommandLine:
     return parser
 
 
-def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
+def read_settings(argv: list[str] | None = None, strict: bool = True) -> argparse.Namespace:
     """All settings of the run: from the flags, the file of --config, the run that is resumed, the defaults.
 
     A flag beats the file. The run that --resume goes on with keeps its settings; a flag that would change what
-    it computes is refused.
+    it computes is refused. So is, if `strict`, one that would change nothing, such as --gamma without a scheduler.
     """
     parser = make_parser()
     settings = parser.parse_args(argv)
-    given = _given(parser, argv)
-    if settings.config is not None:
-        from_file = read_toml(settings.config, parser)
-        settings = argparse.Namespace(**{**vars(settings), **{k: v for k, v in from_file.items() if k not in given}})
-        given = {**from_file, **given}
-    for name, default in MLP_OPTIONS.items():
-        if settings.model == "mlp":
+    flags = _given(parser, argv)
+    from_file = {} if settings.config is None else read_toml(settings.config, parser)
+    given = {**from_file, **flags}
+    settings = argparse.Namespace(**{**vars(settings), **given})
+    if settings.model == "mlp":
+        for name, default in MLP_OPTIONS.items():
             setattr(settings, name, default if getattr(settings, name) is None else getattr(settings, name))
-        elif name in given:
-            parser.error(f"--{name.replace('_', '-')} is an option of the mlp; {settings.model} has none")
     if settings.lr is None:
         settings.lr = LEARNING_RATES[settings.optimizer]
     if settings.out == "":
@@ -151,6 +164,8 @@ def read_settings(argv: list[str] | None = None) -> argparse.Namespace:
         settings.out = f"results/{settings.model}-{datasets.label(settings.data)}"
     if settings.resume and settings.seeds == 1:
         _take_up(settings, given, parser)
+    elif strict and not settings.resume:
+        _refuse_unused(settings, flags, from_file, parser)
     return settings
 
 
@@ -163,6 +178,22 @@ def _given(parser: CommandLine, argv: list[str] | None) -> dict[str, Any]:
     for name, action in parser.flags.items():
         action.default = defaults[name]
     return given
+
+
+def _refuse_unused(
+    settings: argparse.Namespace, flags: dict[str, Any], from_file: dict[str, Any], parser: CommandLine
+) -> None:
+    """End the program if a setting was given that this run does not use.
+
+    A file may hold defaults, as --dry-run writes them, and what a flag that decides otherwise has put out of use.
+    """
+    for name, (decides, wanted, used_with) in USED_WITH.items():
+        found, default = getattr(settings, decides), MLP_OPTIONS.get(name, parser.flags[name].default)
+        in_file = decides not in flags and from_file.get(name, default) != default
+        if not used_with(found) and (name in flags or in_file):
+            key = name.replace("_", "-")
+            place = f"--{key}" if name in flags else f"{settings.config}: {key}"
+            parser.error(f"{place}: has no effect with --{decides} {found}; wanted {wanted}")
 
 
 def _take_up(settings: argparse.Namespace, given: dict[str, Any], parser: CommandLine) -> None:
@@ -243,17 +274,21 @@ def _checked(action: argparse.Action, value: Any, path: str) -> Any:
 
 
 def as_toml(settings: argparse.Namespace) -> str:
-    """The settings as a file for --config; those that are not set are left out.
+    """The settings as a file for --config; of those that are not set a comment says what they are and stand for.
 
     >>> print(as_toml(argparse.Namespace(model="mlp", hidden=[32, 16], lr=0.1, limit=None, resume=True)), end="")
     model = "mlp"
     hidden = [32, 16]
     lr = 0.1
+    # limit is not set: use N training images, the first, of a folder at random (all)
     """
     lines = []
+    flags = make_parser().flags
     for name, value in vars(settings).items():
-        if value is not None and name not in COMMANDS:
-            # JSON's text, numbers, booleans and lists are TOML's too, but for the DEL character.
-            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-            lines.append(f"{name.replace('_', '-')} = {text}\n")
+        key = name.replace("_", "-")
+        if name in COMMANDS or (value is None and name in MLP_OPTIONS):  # of another model: it has no such settings
+            continue
+        # JSON's text, numbers, booleans and lists are TOML's too, but for the DEL character.
+        text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        lines.append(f"# {key} is not set: {flags[name].help}\n" if value is None else f"{key} = {text}\n")
     return "".join(lines)

@@ -34,8 +34,8 @@ from scripts.augmentation import Augmentation
 from scripts.checkpoint import Progress
 from scripts.command_line import Stopped, run, stop_requests
 from scripts.evaluation import evaluate
-from scripts.event_files import EventFile
-from scripts.runs import FORMAT, claimed, read_config, write_json
+from scripts.event_files import EventFile, library
+from scripts.runs import FORMAT, claimed, make_run_folder, read_config, write_json
 from scripts.settings import COMMANDS, MLP_OPTIONS, as_toml, read_settings
 
 
@@ -48,6 +48,30 @@ def model_options(settings: argparse.Namespace, dataset: Any) -> dict[str, Any]:
     if settings.model == "mlp":
         options |= {name: getattr(settings, name) for name in MLP_OPTIONS}
     return options
+
+
+def load_data(settings: argparse.Namespace) -> tuple[datasets.Images, data.DataLoader, data.DataLoader]:
+    """The dataset, the batches to train on, and the batches to validate on: of several ranks each has its share."""
+    rank, ranks = distributed.rank(), distributed.world_size()
+    if rank > 0:
+        distributed.barrier(3600)  # for rank 0, which downloads the data where they are not here yet
+    dataset = datasets.load(
+        settings.data, settings.data_dir, train=True, normalize=settings.normalize, image_size=settings.image_size,
+        grayscale=settings.grayscale, skip_bad=settings.skip_bad, seed=settings.seed, val_size=settings.val_size,
+        limit=settings.limit,
+    )  # fmt: skip
+    if rank == 0:
+        distributed.barrier(3600)
+    dataset.to(settings.device)  # a GPU keeps the images as uint8, and makes its batches itself
+    changes = Augmentation(settings.augment, settings.augmentations) if settings.augment else None
+    train_set, val_set = datasets.split(dataset, changes)
+    sampler = data.DistributedSampler(train_set, seed=settings.seed)  # in one process all, in the loader's own order
+    workers = 1 if ranks == 1 and settings.device == "cpu" else 0  # several ranks leave no core to a loading thread
+    train_loader = data.DataLoader(
+        train_set, settings.batch_size // ranks, sampler=sampler, num_workers=workers, seed=settings.seed
+    )
+    val_share = data.Subset(val_set, range(rank, len(val_set), ranks))
+    return dataset, train_loader, data.DataLoader(val_share, batch_size=1000, num_workers=workers)
 
 
 def make_optimizer(settings: argparse.Namespace, model: nn.NeuralNetwork) -> optim.Optimizer:
@@ -87,24 +111,37 @@ def follow(averaged: nn.NeuralNetwork, model: nn.NeuralNetwork, decay: float, st
             average.copy_(tensor)
 
 
-def make_run_folder(out: str) -> Path:
-    """A folder for a new run; an older run at its place is moved aside, not lost."""
-    folder, older = Path(out), None
-    try:
-        if (folder / "config.json").exists():
-            number = 1
-            while (older := folder.parent / f"{folder.name}.{number}").exists():
-                number += 1
-            with claimed(folder):
-                folder.rename(older)
-        folder.mkdir(parents=True, exist_ok=True)
-    except BlockingIOError:
-        raise
-    except OSError as error:
-        raise OSError(f"--out {out}: cannot make the run's folder: {error.strerror}") from error
-    if older is not None:
-        print(f"the run that was in {folder} is now in {older}")
-    return folder
+def begin(settings: argparse.Namespace, parts: dict[str, Any], claims: contextlib.ExitStack) -> Progress:
+    """Make the run's folder, with a checkpoint of the parts as they are."""
+    progress = Progress()
+    if distributed.rank() == 0:
+        folder = make_run_folder(settings.out)
+        claims.enter_context(claimed(folder))
+        # The checkpoint first: what has a config.json is a run, and every run can be resumed.
+        checkpoint.save(folder, progress, parts)
+    return progress
+
+
+def take_up(
+    settings: argparse.Namespace, description: dict[str, Any], parts: dict[str, Any], claims: contextlib.ExitStack
+) -> Progress:
+    """Put the parts where the run's checkpoint has them; ValueError if it is of other data, or further than asked."""
+    rank, folder = distributed.rank(), Path(settings.out)
+    if rank == 0:
+        claims.enter_context(claimed(folder))
+    if read_config(folder)["data"] != json.loads(json.dumps(description)):
+        raise ValueError(f"{folder}: the {settings.data} data are not those that the run was begun with")
+    progress = checkpoint.restore(folder, parts, settings.device)
+    done = progress.epoch - 1
+    if done > settings.epochs:
+        raise ValueError(f"--epochs {settings.epochs}: the run in {folder} has done {done}; wanted as many at least")
+    distributed.barrier()  # all have read the checkpoint before rank 0 writes another
+    if rank == 0:
+        remove_leftovers(folder)
+    elif progress.batch > 0:  # what the checkpoint has summed is rank 0's
+        progress.loss_sum, progress.right, progress.seen = progress.loss_sum * 0, progress.right * 0, 0
+    print(f"resuming {folder} in epoch {progress.epoch}, after {progress.steps:,} steps")
+    return progress
 
 
 def ended(progress: Progress, settings: argparse.Namespace) -> str:
@@ -142,29 +179,13 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
     rank, ranks = distributed.rank(), distributed.world_size()
     if settings.batch_size % ranks:
         raise ValueError(f"--batch-size {settings.batch_size}: wanted a multiple of the {ranks} processes")
+    if settings.tensorboard and rank == 0:
+        library()  # an error now, not once the run's folder is there
     if device == "cuda" and settings.distributed:
         mydl.cuda.set_device(distributed.local_rank() % mydl.cuda.device_count())
 
     # ---- the data
-    if rank > 0:
-        distributed.barrier(3600)  # for rank 0, which downloads the data where they are not here yet
-    dataset = datasets.load(
-        settings.data, settings.data_dir, train=True, normalize=settings.normalize, image_size=settings.image_size,
-        grayscale=settings.grayscale, skip_bad=settings.skip_bad, seed=settings.seed, val_size=settings.val_size,
-        limit=settings.limit,
-    )  # fmt: skip
-    if rank == 0:
-        distributed.barrier(3600)
-    dataset.to(device)  # a GPU keeps the images as uint8, and makes its batches itself
-    changes = Augmentation(settings.augment, settings.augmentations) if settings.augment else None
-    train_set, val_set = datasets.split(dataset, changes)
-    sampler = data.DistributedSampler(train_set, seed=settings.seed)  # in one process all, in the loader's own order
-    workers = 1 if ranks == 1 and device == "cpu" else 0  # several ranks leave no core to a loading thread
-    train_loader = data.DataLoader(
-        train_set, settings.batch_size // ranks, sampler=sampler, num_workers=workers, seed=settings.seed
-    )
-    val_share = data.Subset(val_set, range(rank, len(val_set), ranks))
-    val_loader = data.DataLoader(val_share, batch_size=1000, num_workers=workers)
+    dataset, train_loader, val_loader = load_data(settings)
     steps_per_epoch = math.ceil(len(train_loader) / settings.accumulate)
 
     # ---- the model, and what trains it
@@ -180,25 +201,7 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
 
     # ---- the run's folder: one to go on with, or a new one
     description = {"name": settings.data, "preparation": dataset.preparation, "classes": dataset.classes}
-    if settings.resume:
-        if rank == 0:
-            claims.enter_context(claimed(folder))
-        if read_config(folder)["data"] != json.loads(json.dumps(description)):
-            raise ValueError(f"{folder}: the {settings.data} data are not those that the run was begun with")
-        progress = checkpoint.restore(folder, parts, device)
-        distributed.barrier()  # all have read the checkpoint before rank 0 writes another
-        if rank == 0:
-            remove_leftovers(folder)
-        elif progress.batch > 0:  # what the checkpoint has summed is rank 0's
-            progress.loss_sum, progress.right, progress.seen = progress.loss_sum * 0, progress.right * 0, 0
-        print(f"resuming {folder} in epoch {progress.epoch}, after {progress.steps:,} steps")
-    else:
-        progress = Progress()
-        if rank == 0:
-            folder = make_run_folder(settings.out)
-            claims.enter_context(claimed(folder))
-            # The checkpoint first: what has a config.json is a run, and every run can be resumed.
-            checkpoint.save(folder, progress, parts)
+    progress = take_up(settings, description, parts, claims) if settings.resume else begin(settings, parts, claims)
     default_generator.seed += rank << 32  # each rank drops out by draws of its own
     config = {
         "mydl": mydl.__version__, "format": FORMAT, "model": model.architecture, "data": description,
@@ -212,7 +215,8 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
     if settings.summary:
         print(mydl.summary(model, (settings.batch_size, *dataset.input_shape)))
     parameters = sum(p.numel() for p in model.parameters())
-    sizes = f"{len(train_set):,} images to train on, {len(val_set):,} to validate on"
+    train_size, val_size = map(len, dataset.parts)
+    sizes = f"{train_size:,} images to train on, {val_size:,} to validate on"
     print(f"{settings.model}, {parameters:,} parameters; {sizes}")
 
     # ---- the loop

@@ -5,9 +5,12 @@ Compiled code is kept on disk beside the package, or in the user's cache folder 
 
 from __future__ import annotations
 
+import argparse
 import time
 
 import numpy as np
+
+from mydl import kernels
 
 __all__ = ["warm"]
 
@@ -68,5 +71,16 @@ def warm() -> float:
     return time.perf_counter() - started
 
 
-if __name__ == "__main__":
+def main(argv: list[str] | None = None) -> None:
+    """The command line: no arguments but --help; wrong ones, or no Numba, end it in one line with status 2."""
+    parser = argparse.ArgumentParser("warm", description="Compile every CPU kernel ahead, so that no later run waits.")
+    _, unknown = parser.parse_known_args(argv)
+    if unknown:
+        parser.exit(2, f"warm: error: unrecognized arguments: {' '.join(unknown)}; see --help\n")
+    if reason := kernels.why_slow():
+        parser.exit(2, f"warm: error: {reason}\n")
     print(f"CPU kernels ready after {warm():.1f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -83,7 +83,7 @@ def _run(job: Job, settings: dict[str, Any]) -> History:
         flags += ["--threads", str(job.threads)]
     if (job.folder / "config.json").exists():
         flags.append("--resume")
-    train(read_settings(flags))
+    train(read_settings(flags, strict=False))  # what is better may leave settings of the rest without use
     return History.read(job.folder / "history.csv")
 
 

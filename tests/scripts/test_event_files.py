@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from scripts import train_model
 from scripts.event_files import EventFile
 
 ROWS = [{"epoch": n, "train_loss": 1 / n, "val_accuracy": 1 - 0.5 / n, "lr": 0.1, "seconds": 2.0} for n in (1, 2, 3)]
@@ -55,3 +56,10 @@ def test_the_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX.event_file_writer", None)
     with pytest.raises(RuntimeError, match="pip install tensorboardX"):
         EventFile(tmp_path)
+
+
+def test_it_is_missed_before_anything_is_done(tmp_path, monkeypatch, small, capsys):
+    monkeypatch.setitem(sys.modules, "tensorboardX.event_file_writer", None)
+    with pytest.raises(RuntimeError, match="pip install tensorboardX"):
+        train_model.main([*small, "--tensorboard", "--out", str(tmp_path / "run")])
+    assert capsys.readouterr().out == "" and not (tmp_path / "run").exists()

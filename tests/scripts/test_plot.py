@@ -12,7 +12,7 @@ import models
 import mydl
 from mydl.history import History
 from mydl.nn import functional as F
-from scripts import plot
+from scripts import plot, report
 from scripts.answers import answers_of, short_names
 from scripts.predict import probabilities
 from scripts.runs import open_run
@@ -39,6 +39,29 @@ def test_several_runs_are_drawn_together_too(finished, tmp_path, monkeypatch):
     plot.main([str(one), str(two)])
     assert {path.name for path in (one / "figs").iterdir()} == {"graph.dot", "runs.png"}
     assert {path.name for path in (two / "figs").iterdir()} == {"graph.dot"}
+
+
+def test_a_run_named_twice_is_drawn_once(run_copy, monkeypatch, capsys):
+    monkeypatch.setattr(plot, "figures", lambda *_: [])
+    plot.main([str(run_copy), f"{run_copy}/", str(run_copy)])
+    assert capsys.readouterr().out == f"{run_copy}/figs: , graph.dot\n"
+
+
+@pytest.mark.parametrize("program", [plot, report])
+def test_a_history_that_is_none_is_refused_by_name(refused, run_copy, program):
+    path = run_copy / "history.csv"
+    head, row, _ = path.read_text().splitlines()
+    for content, words in {
+        "": "found the columns []",
+        "a,b\n1,2\n": "wanted a run's history, as train_model writes it; found the columns ['a', 'b']",
+        head + "\n": "wanted a run's history, as train_model writes it; found no epochs",
+        f"{head}\n{row}": "found the last line cut off",
+        f"{head}\n1,1,1,1,nan,1,1\n": "none of the 1 rows has a number in 'val_accuracy'",
+        "\0\x01": "line 1: ",
+    }.items():
+        path.write_text(content)
+        line = refused(program, run_copy)
+        assert str(path) in line and words in line
 
 
 def test_figures_of_a_convolutional_network(finished, tmp_path):

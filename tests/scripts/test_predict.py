@@ -164,11 +164,31 @@ def test_without_a_run(finished, pictures, capsys, monkeypatch, tmp_path, refuse
     assert answers(capsys, paths[0])[0]["figure"] == str(Path("results/predict/0.png"))
 
 
+def test_what_is_there_decides_what_is_a_picture(finished, pictures, capsys, monkeypatch, tmp_path, refused):
+    """Not the suffix: a GIF, which is not read, and a file without one are pictures; a folder with one is a run."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(PIXELS[0]).save("nameless", "PNG")
+    Image.fromarray(PIXELS[0]).save("digit.gif")
+    (tmp_path / "run.png").symlink_to(finished)
+    (named,) = pictures(PIXELS[0])
+    assert answers(capsys, "nameless", "--no-figures")[0]["class"] == answers(capsys, named, "--no-figures")[0]["class"]
+    assert refused(predict, "digit.gif").startswith("digit.gif: not a readable image (none of JPEG, PNG")
+    assert refused(predict, "absent.jpg") == "absent.jpg: No such file or directory"
+    flags = ["nameless", "--no-figures"]
+    assert answers(capsys, "run.png", *flags) == answers(capsys, finished, *flags)
+    # Flags may stand anywhere.
+    assert len(answers(capsys, finished, "--no-figures", named, "--weights", "last", named)) == 2
+
+
 def test_what_is_refused(finished, pictures, refused, tmp_path):
     good, blank = pictures(PIXELS[0], np.full((50, 40), 200, np.uint8))
     text = tmp_path / "text.png"
     text.write_text("no picture")
-    assert refused(predict, finished) == "IMAGE: wanted one picture file at least; see --help"
+    for run, found in (([finished], f"the run '{finished}' alone"), ([], "nothing")):
+        assert refused(predict, *run) == f"IMAGE: wanted one picture file at least, found {found}; see --help"
+    for run in ([], [finished / "best.safetensors"]):  # one file of weights, where there is nothing to choose
+        line = refused(predict, *run, good, "--weights", "last")
+        assert line.startswith("--weights last: wanted a run's folder to choose in; ")
     assert "text.png: not a readable image (none of JPEG, PNG" in refused(predict, finished, good, text)
     assert refused(predict, finished, blank).startswith(f"{blank}: nothing in the picture is clearly darker")
     assert "absent.png: No such file" in refused(predict, finished, tmp_path / "absent.png")

@@ -143,6 +143,15 @@ def test_in_a_browser(written, tmp_path):
         assert all((np.bincount(third.ravel(), minlength=256) > 0).sum() > 50 for third in thirds)  # none is blank
 
 
+def test_a_run_named_twice_is_there_once(run_copy, monkeypatch, capsys):
+    monkeypatch.setattr(report, "figures", lambda *_: [])
+    monkeypatch.chdir(run_copy.parent)
+    report.main(["copy", str(run_copy), "copy/", "copy/best.safetensors"])
+    assert capsys.readouterr().out.startswith("copy/report.html: 1 run, ")
+    report.main(["copy/last.safetensors", "copy"])
+    assert capsys.readouterr().out.startswith("copy/report.html: 2 runs, ")
+
+
 def test_the_report_lies_in_the_first_run_and_is_whole_or_not_there(run_copy, refused, monkeypatch, capsys):
     monkeypatch.setattr(report, "figures", lambda *_: [])
     report.main([str(run_copy)])

@@ -184,6 +184,13 @@ def test_more_epochs(tmp_path, small, capsys):
     assert config["settings"]["epochs"] == 5 and config["settings"]["save_every"] == 2
 
 
+def test_fewer_epochs_than_are_done(refused, run_copy):
+    before = {path.name: path.read_bytes() for path in run_copy.iterdir()}
+    line = refused(train_model, "--resume", "--out", run_copy, "--epochs", 1)
+    assert line == f"--epochs 1: the run in {run_copy} has done 2; wanted as many at least"
+    assert {path.name: path.read_bytes() for path in run_copy.iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("begun", "flags", "words"),
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts import train_model
-from scripts.settings import as_toml, read_settings
+from scripts.settings import COMMANDS, as_toml, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,13 +25,15 @@ def test_a_file_is_as_good_as_flags(tmp_path):
         hidden = [32, 16]
         lr = 0.5
         weight-decay = 1
+        scheduler = "step"
+        augment = 0.5
         milestones_in = "iterations"
         grayscale = true
         augmentations = ["rotation=15", "zoom"]
         data = "folder:pictures"
     """
-    flags = "--hidden 32 16 --lr 0.5 --weight-decay 1 --milestones-in iterations --grayscale"
-    flags += " --augmentations rotation=15 zoom --data folder:pictures"
+    flags = "--hidden 32 16 --lr 0.5 --weight-decay 1 --scheduler step --milestones-in iterations"
+    flags += " --grayscale --augment 0.5 --augmentations rotation=15 zoom --data folder:pictures"
     from_file = vars(read_settings(config(tmp_path, text)))
     assert from_file.pop("config") == str(tmp_path / "run.toml")
     wanted = vars(read_settings(flags.split()))
@@ -56,6 +58,10 @@ def test_a_dry_run_prints_a_file_that_gives_the_same_again_and_does_nothing(tmp_
     again.config = None
     assert again == wanted
     assert as_toml(again) == printed
+    # Every setting is there; those that are not set as comments.
+    named = set(re.findall(r"^(?:# )?([\w-]+) (?:=|is not set:)", printed, flags=re.MULTILINE))
+    assert named == {name.replace("_", "-") for name in vars(wanted).keys() - set(COMMANDS)}
+    assert "# val-size is not set: training images set aside to validate on (a sixth; a fifth of a folder)\n" in printed
 
 
 @pytest.mark.parametrize(
@@ -101,10 +107,56 @@ def test_files_that_cannot_be_read(refused, tmp_path):
     assert "wanted settings in TOML" in refused(train_model, "--config", tmp_path / "latin.toml")
 
 
-@pytest.mark.parametrize("flag", ["--hidden 3", "--dropout 0.1"])
-def test_options_of_another_model(refused, flag):
-    line = refused(train_model, "--model", "resnet", *flag.split())
-    assert line.startswith(f"{flag.split()[0]} is an option of the mlp; resnet has none")
+USELESS = {
+    "--hidden 3 --model resnet": "--model resnet; wanted mlp",
+    "--dropout 0.0 --model logistic": "--model logistic; wanted mlp",
+    "--batch-norm --model resnet": "--model resnet; wanted mlp",
+    "--augmentations zoom": "--augment 0.0; wanted a share above 0",
+    "--augmentations zoom --augment 0": "--augment 0.0; wanted a share above 0",
+    "--gamma 0.1": "--scheduler none; wanted step, multistep, exponential or plateau",
+    "--gamma 0.5 --scheduler cosine": "--scheduler cosine; wanted step, multistep, exponential or plateau",
+    "--milestones 3": "--scheduler none; wanted step or multistep",
+    "--milestones 3 --scheduler exponential": "--scheduler exponential; wanted step or multistep",
+    "--milestones-in epochs --scheduler plateau": "--scheduler plateau; wanted step or multistep",
+    "--grayscale": "--data digits; wanted folder:PATH",
+    "--skip-bad --data mnist": "--data mnist; wanted folder:PATH",
+    "--data-dir photos": "--data digits; wanted mnist or fashion",
+    "--data-dir x --data folder:y": "--data folder:y; wanted mnist or fashion",
+}
+
+
+@pytest.mark.parametrize("flags", USELESS)
+def test_a_flag_that_would_change_nothing_is_refused(refused, flags):
+    line = refused(train_model, *flags.split(), "--dry-run")
+    assert line == f"{flags.split()[0]}: has no effect with {USELESS[flags]}; see --help"
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--hidden 3 --dropout 0.1 --activation tanh --batch-norm --init he",
+        "--augmentations zoom --augment 0.5",
+        *(f"--gamma 0.5 --scheduler {name}" for name in ("step", "multistep", "exponential", "plateau")),
+        *(f"--milestones 3 --milestones-in epochs --scheduler {name}" for name in ("step", "multistep")),
+        "--grayscale --skip-bad --data folder:x",
+        "--data-dir x --data mnist",
+        "--data-dir x --data fashion",
+    ],
+)
+def test_a_flag_that_is_used_is_not(flags):
+    read_settings(flags.split())
+
+
+def test_what_a_file_holds_of_no_use(refused, tmp_path, capsys):
+    """Defaults, as a dry run writes them, and what a flag has put out of use; else it is a mistake, as with flags."""
+    for flags in (["--model", "resnet"], ["--model", "logistic"], ["--data", "mnist"]):
+        train_model.main([*flags, "--dry-run"])
+        path = config(tmp_path, capsys.readouterr().out)
+        assert vars(read_settings(path)).items() >= {"hidden": None if "--model" in flags else [600, 100]}.items()
+    path = config(tmp_path, 'hidden = [3]\nscheduler = "step"\ngamma = 0.5\naugment = 0.5\naugmentations = ["zoom"]')
+    read_settings([*path, "--model", "resnet", "--scheduler", "none", "--augment", "0"])
+    line = refused(train_model, *config(tmp_path, 'hidden = [3]\nmodel = "resnet"'))
+    assert line == f"{tmp_path / 'run.toml'}: hidden: has no effect with --model resnet; wanted mlp; see --help"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "scripts" / "configs").glob("*.toml")), ids=lambda path: path.name)
