@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mydl.cupy_loader import load_cupy
+from mydl.errors import ShapeError
 
 __all__ = [
     "Generator", "array_module", "default_generator", "device", "device_of", "get_default_dtype", "get_num_threads",
@@ -83,10 +84,10 @@ class device:
         name, colon, number = type.partition(":")
         if colon:
             if index is not None or not number.isdigit():
-                raise ValueError(f"device: wanted 'cpu', 'cuda' or 'cuda:N', got {type!r}")
+                raise ShapeError(f"device: wanted 'cpu', 'cuda' or 'cuda:N', got {type!r}")
             index = int(number)
         if name not in ("cpu", "cuda"):
-            raise ValueError(f"device: wanted 'cpu', 'cuda' or 'cuda:N', got {type!r}")
+            raise ShapeError(f"device: wanted 'cpu', 'cuda' or 'cuda:N', got {type!r}")
         self.type = name
         self.index = index
 

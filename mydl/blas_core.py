@@ -1,4 +1,4 @@
-"""Settings that must be in the environment before NumPy loads its BLAS; imported first by `mydl/__init__.py`.
+"""Settings that should be in the environment before NumPy loads its BLAS; imported first by `mydl/__init__.py`.
 
 NumPy's bundled OpenBLAS picks its kernels from a table of CPU models. A CPU newer than the table gets a
 conservative core: on a Zen 5 the Haswell one, about half as fast as the AVX-512 core that the CPU can run. Where
@@ -6,12 +6,15 @@ the CPU has AVX-512 and the user has set nothing, `OPENBLAS_CORETYPE=SkylakeX` n
 
 After a matrix product OpenBLAS's threads go on spinning for 2**26 clock cycles, in which they take the cores from the
 kernels that come next. `OPENBLAS_THREAD_TIMEOUT=20` lets them sleep after 2**20 cycles, a fraction of a millisecond.
+Where NumPy has been imported before mydl, OpenBLAS is asked to look at its environment again.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
+import threading
 from pathlib import Path
 
 __all__ = ["choose_blas_core", "let_idle_threads_sleep"]
@@ -61,12 +64,27 @@ def choose_blas_core() -> str:
 
 
 def let_idle_threads_sleep() -> None:
-    """Shorten the time for which OpenBLAS's idle threads spin, unless the user has set it or NumPy is loaded.
+    """Shorten the time for which OpenBLAS's idle threads spin, unless the user has set it.
 
     >>> let_idle_threads_sleep()
     """
-    if "numpy" not in sys.modules and "OPENBLAS_THREAD_TIMEOUT" not in os.environ:
-        _set("OPENBLAS_THREAD_TIMEOUT", "20")
+    if "OPENBLAS_THREAD_TIMEOUT" in os.environ:
+        return
+    _set("OPENBLAS_THREAD_TIMEOUT", "20")
+    if "numpy" in sys.modules and threading.active_count() == 1:  # nobody else can be in the middle of a product
+        _start_threads_anew()
+
+
+def _start_threads_anew() -> None:
+    """End the threads of the OpenBLAS that is loaded; the next product starts others, with the time set by now."""
+    from threadpoolctl import threadpool_info
+
+    for library in threadpool_info():
+        if library["internal_api"] == "openblas":
+            blas = ctypes.CDLL(library["filepath"])
+            if hasattr(blas, "openblas_read_env") and hasattr(blas, "blas_thread_shutdown_"):
+                blas.openblas_read_env()
+                blas.blas_thread_shutdown_()
 
 
 STATUS = choose_blas_core()

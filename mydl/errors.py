@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["DtypeError", "RangeError", "ShapeError"]
+import numpy as np
+
+__all__ = ["DtypeError", "LinAlgError", "RangeError", "ShapeError"]
 
 
 class ShapeError(ValueError, RuntimeError):
@@ -17,6 +19,14 @@ class DtypeError(TypeError, RuntimeError):
     """Dtypes that do not fit an operation.
 
     >>> issubclass(DtypeError, TypeError), issubclass(DtypeError, RuntimeError)
+    (True, True)
+    """
+
+
+class LinAlgError(ShapeError, np.linalg.LinAlgError):
+    """Matrices that an operation of linear algebra cannot take: singular, or not positive definite.
+
+    >>> issubclass(LinAlgError, RuntimeError), issubclass(LinAlgError, np.linalg.LinAlgError)
     (True, True)
     """
 

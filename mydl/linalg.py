@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mydl.errors import LinAlgError
 from mydl.functions.arguments import Tensor, axis_of, require_floating
 from mydl.functions.elementwise import abs
 from mydl.functions.linalg import cross as _cross
@@ -32,8 +33,9 @@ from mydl.functions.shape import movedim
 from mydl.functions.triangles import diagonal as _diagonal
 
 __all__ = [
-    "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "matmul", "matrix_norm", "matrix_power",
-    "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "vecdot", "vector_norm",
+    "LinAlgError", "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "matmul", "matrix_norm",
+    "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "vecdot",
+    "vector_norm",
 ]  # fmt: skip
 
 

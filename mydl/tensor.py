@@ -18,6 +18,7 @@ from mydl.autograd.engine import Variable
 from mydl.autograd.modes import mode
 from mydl.autograd.op import bind, tensor_of
 from mydl.backend import array_module, device, device_of, get_default_dtype, on_device, to_host
+from mydl.errors import ShapeError
 from mydl.functions.arguments import Size, note_range, shape_of
 from mydl.functions.conversion import as_array, as_dtype, check_memory_format, contiguous_format, filling
 from mydl.functions.joining import unbind
@@ -30,7 +31,7 @@ from mydl.views import Shared
 
 __all__ = ["MyTensor", "Parameter", "tensor"]
 
-# What ties a tensor to its graph, its hooks and its optimizer: a deep copy is free of all that.
+# What ties a tensor to its graph, its hooks and its optimizer: copies and pickles are free of all that.
 _NOT_COPIED = {
     "array", "hooks", "after_hooks", "retains_grad", "_version", "_node", "_base", "_range", "_views", "_seen", "_slot",
     "_grad_buffer", "_buffer_taken", "_buffer_references",
@@ -242,9 +243,9 @@ class MyTensor(Operators, Methods, Shared, Differentiable):
     # As Python numbers and NumPy arrays ------------------------------------------------------------------------
 
     def item(self) -> Any:
-        """Its one element as a Python number; RuntimeError if it has more or none."""
+        """Its one element as a Python number; ShapeError if it has more or none."""
         if self.array.size != 1:
-            raise RuntimeError(f"item: a tensor of shape {self.shape} has {self.array.size} elements; wanted one")
+            raise ShapeError(f"item: a tensor of shape {self.shape} has {self.array.size} elements; wanted one")
         return self.array.item()
 
     def tolist(self) -> Any:
@@ -337,6 +338,11 @@ class MyTensor(Operators, Methods, Shared, Differentiable):
         """A tensor of shape `size` to be filled (zeros for now), in this one's dtype and on its device by default."""
         named = {"size": options.pop("size")} if "size" in options else None
         return self.new_full(shape_of(size, "new_empty", named, "size"), 0, **options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What `copy.copy` and pickles take along: neither graph, hooks nor gradient, as in PyTorch."""
+        kept = {name: value for name, value in self.__dict__.items() if name not in _NOT_COPIED | {"grad"}}
+        return kept | {"array": self.array, "_version": self._version, "_requires_grad": self.requires_grad}
 
     def __deepcopy__(self, memo: dict) -> MyTensor:
         if self._node is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import subprocess
 import sys
@@ -312,9 +313,27 @@ def test_the_blas_core_is_chosen_before_numpy_loads() -> None:
     assert "imported before" not in status
 
 
+@pytest.mark.parametrize("first", ["mydl", "numpy"])
+def test_idle_threads_of_blas_sleep_soon_whichever_is_imported_first(first: str) -> None:
+    cycles = in_a_new_process(f"""
+import {first}
+import ctypes, numpy as np, threadpoolctl
+x = np.arange(160000.0).reshape(400, 400)
+before = x @ x
+import mydl
+assert np.array_equal(x @ x, before)
+found = threadpoolctl.threadpool_info()
+libraries = [library["filepath"] for library in found if library["internal_api"] == "openblas"]
+print([ctypes.CDLL(path).openblas_thread_timeout() for path in libraries])
+""")
+    if cycles == "[]":
+        pytest.skip("NumPy has another BLAS than OpenBLAS")
+    assert set(json.loads(cycles)) == {20}
+
+
 def in_a_new_process(code: str) -> str:
-    """What a fresh interpreter prints, its environment free of a BLAS core."""
-    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    """What a fresh interpreter prints, its environment free of settings for BLAS."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
     command = [sys.executable, "-c", code]
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
 

@@ -15,7 +15,7 @@ from mydl.autograd import gradients
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import alike, describe, tensor_of
 from mydl.backend import array_module
-from mydl.errors import ShapeError
+from mydl.errors import DtypeError, ShapeError
 
 __all__ = ["Differentiable", "HookHandle"]
 
@@ -65,6 +65,8 @@ class Differentiable(Variable):
             raise (ShapeError if isinstance(grad, Variable) else TypeError)(
                 f"grad: wanted None or a tensor of shape {self.shape}, got {describe(grad)}"
             )
+        if grad is not None and grad.array.dtype != self.array.dtype:
+            raise DtypeError(f"grad: wanted a gradient of {self.dtype}, as the tensor is, got {describe(grad)}")
         self.__dict__["grad"] = grad
 
     def requires_grad_(self: Self, requires_grad: bool = True) -> Self:

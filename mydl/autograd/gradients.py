@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from mydl.autograd.engine import Variable, run_backward
@@ -12,7 +12,7 @@ __all__ = ["backward", "grad", "variable"]
 
 
 def _sequence(value: Any) -> tuple:
-    return tuple(value) if isinstance(value, Sequence) else (value,)
+    return tuple(value) if isinstance(value, Iterable) and not hasattr(value, "shape") else (value,)
 
 
 def _roots(tensors: tuple, gradients: Any, create_graph: bool, name: str) -> tuple[list, list]:

@@ -12,7 +12,7 @@ from numpy import ndarray
 from mydl.autograd.engine import Output, Variable, bind_tensor, tensor_of
 from mydl.autograd.modes import mode
 from mydl.backend import array_module
-from mydl.errors import DtypeError, ShapeError
+from mydl.errors import DtypeError, LinAlgError, ShapeError
 
 __all__ = ["Op", "alike", "bind", "describe", "recorded_module", "tensor_of", "where_called"]
 
@@ -341,7 +341,8 @@ def _explained(cls: type[Op], error: Exception, inputs: tuple) -> Exception:
             return error  # a bug of the op's own
         return TypeError(f"{cls.name()}: wanted a tensor, got {type(inputs[0]).__name__}")
     _common_module(cls, [value.array if isinstance(value, Variable) else value for value in inputs])
-    kind = next((k for k in (IndexError, DtypeError, TypeError) if isinstance(error, k)), ShapeError)
+    singular = LinAlgError if isinstance(error, np.linalg.LinAlgError) else ShapeError
+    kind = next((k for k in (IndexError, DtypeError, TypeError) if isinstance(error, k)), singular)
     if kind is TypeError and all(hasattr(value, "dtype") for value in inputs):
         kind = DtypeError  # they are all tensors or arrays
     got = ", ".join(describe(value) for value in inputs)

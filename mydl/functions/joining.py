@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mydl.autograd.op import describe
-from mydl.errors import RangeError
+from mydl.errors import RangeError, ShapeError
 from mydl.functions.arguments import Tensor, axis_of, require_tensor, tensor_along
 from mydl.functions.shape import meshgrid, reshape
 from mydl.ops import shape as ops
@@ -39,7 +39,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
     dim = dim if axis is None else axis
     parts = _parts(tensors, "cat")
     if not parts:
-        raise RuntimeError("cat: wanted at least one tensor")
+        raise ShapeError("cat: wanted at least one tensor")
     if any(part.ndim == 0 for part in parts):
         raise RuntimeError("cat: tensors of zero dimensions cannot be joined; use stack")
     # PyTorch lets an empty 1-d tensor stand beside any shape.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from mydl.autograd.modes import mode
 from mydl.autograd.op import describe, tensor_of
+from mydl.errors import LinAlgError
 from mydl.functions.arguments import Tensor, require_floating
 from mydl.functions.elementwise import exp, where
 from mydl.functions.shape import transpose, unsqueeze
@@ -113,14 +116,17 @@ def det(input: Tensor) -> Tensor:
 
 
 def cholesky(input: Tensor, *, upper: bool = False) -> Tensor:
-    """The lower triangular L with L LT = input, for positive definite matrices; its transpose with upper=True.
+    """The lower triangular L with L LT = input, its transpose with upper=True; LinAlgError if there is none.
 
     >>> import mydl
     >>> cholesky(mydl.tensor([[4.0]]))
     tensor([[2.]])
     """
     array = _constant(_square(input, "cholesky"), "cholesky")
-    lower = tensor_of(input.xp.linalg.cholesky(array))
+    try:
+        lower = tensor_of(input.xp.linalg.cholesky(array))
+    except np.linalg.LinAlgError as error:
+        raise LinAlgError(f"cholesky: {error} (got {describe(input)})") from None
     return transpose(lower, -1, -2) if upper else lower
 
 

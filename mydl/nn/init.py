@@ -18,8 +18,8 @@ from mydl.errors import ShapeError
 from mydl.tensor import MyTensor
 
 __all__ = [
-    "calculate_gain", "constant_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "orthogonal_",
-    "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_",
+    "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
 WEIGHTS = 0x1717  # the purpose under which weights are drawn: no other draw meets theirs
@@ -151,6 +151,41 @@ def eye_(tensor: MyTensor) -> MyTensor:
     if tensor.ndim != 2:
         raise ShapeError(f"eye_: wanted 2 dimensions, got shape {tensor.shape}")
     return _fill(tensor, np.eye(tensor.shape[0], tensor.shape[1]), "eye_")
+
+
+def dirac_(tensor: MyTensor, groups: int = 1) -> MyTensor:
+    """The weight of a convolution that gives each channel on as it is: in each group 1 at [d, d, middle], else 0.
+
+    >>> import mydl
+    >>> dirac_(mydl.zeros(2, 2, 3))[1]
+    tensor([[0., 0., 0.],
+            [0., 1., 0.]])
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ShapeError(f"dirac_: wanted 3, 4 or 5 dimensions, got shape {tensor.shape}")
+    if tensor.shape[0] % groups:
+        raise ShapeError(f"dirac_: groups={groups} does not divide {tensor.shape[0]}, the first size of {tensor.shape}")
+    channels, values = np.arange(tensor.shape[0]), np.zeros(tensor.shape)
+    at = channels % (len(channels) // groups)
+    there = at < tensor.shape[1]
+    values[(channels[there], at[there], *(size // 2 for size in tensor.shape[2:]))] = 1
+    return _fill(tensor, values, "dirac_")
+
+
+def sparse_(tensor: MyTensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> MyTensor:
+    """Draws from N(0, std²) in a matrix, with zeros in ceil(sparsity · rows) places of each column.
+
+    Martens, "Deep learning via Hessian-free optimization", 2010.
+
+    >>> import mydl
+    >>> (sparse_(mydl.ones(4, 3), sparsity=0.5) == 0).sum(0)
+    tensor([2, 2, 2])
+    """
+    if tensor.ndim != 2:
+        raise ShapeError(f"sparse_: wanted 2 dimensions, got shape {tensor.shape}")
+    rng, zeros = _rng(generator), math.ceil(sparsity * tensor.shape[0])
+    order = rng.permuted(np.broadcast_to(np.arange(tensor.shape[0])[:, None], tensor.shape), axis=0)
+    return _fill(tensor, np.where(order < zeros, 0, rng.normal(0, std, tensor.shape)), "sparse_")
 
 
 def xavier_uniform_(tensor: MyTensor, gain: float = 1.0, generator: Generator | None = None) -> MyTensor:

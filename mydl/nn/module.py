@@ -101,7 +101,7 @@ class NeuralNetwork:
             raise TypeError(f"wanted a string as the name of a {kind}, got {type(name).__name__}")
         if "." in name or not name:
             raise ValueError(f'the name of a {kind} is not empty and contains no ".", got {name!r}')
-        if hasattr(self, name) and name not in self.__dict__.get("_kinds", {}):
+        if hasattr(self, name) and self.__dict__.get("_kinds", {}).get(name) != kind:
             raise ValueError(f"{type(self).__name__} already has an attribute {name!r}: a {kind} cannot have its name")
         if value is not None and not isinstance(value, wanted):
             meant = ""

@@ -148,6 +148,15 @@ def test_grad_returns_and_touches_nothing() -> None:
     assert grad(z, unused, materialize_grads=True)[0].tolist() == [0.0]
 
 
+def test_grad_takes_tensors_from_anything_that_gives_them_one_by_one() -> None:
+    weights = {"x": leaf(1.0, 2.0), "y": leaf(3.0, 4.0)}
+    z = (weights["x"] * weights["y"]).sum()
+    for inputs in (weights.values(), iter(weights.values()), tuple(weights.values())):
+        assert [g.tolist() for g in grad(z, inputs, retain_graph=True)] == [[3.0, 4.0], [1.0, 2.0]]
+    backward(z, inputs=weights.values())
+    assert weights["y"].grad.tolist() == [1.0, 2.0]
+
+
 def test_grad_of_inner_tensors_stops_there() -> None:
     x = leaf(2.0)
     y = x * 3

@@ -54,6 +54,22 @@ def test_orthogonal():
         np.testing.assert_allclose(product, 4 * np.eye(len(product)), atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("shape", "groups"), [((2, 2, 3), 1), ((5, 3, 2, 3), 1), ((3, 5, 1, 4), 1), ((6, 2, 3, 3), 2), ((6, 4, 2, 3, 4), 3)]
+)
+def test_dirac(shape, groups):
+    torch = pytest.importorskip("torch")
+    made = init.dirac_(mydl.ones(shape), groups)
+    np.testing.assert_array_equal(made.numpy(), torch.nn.init.dirac_(torch.ones(shape), groups).numpy())
+
+
+def test_sparse():
+    made = init.sparse_(mydl.zeros(300, 200), sparsity=0.123, std=0.5).numpy()
+    assert ((made == 0).sum(0) == 37).all()  # ceil(0.123 * 300) of each column
+    assert len({tuple(np.flatnonzero(column)) for column in made.T}) == 200  # not the same places
+    assert made[made != 0].std() == pytest.approx(0.5, abs=0.01)
+
+
 def test_constants_and_the_truncated_normal():
     assert init.eye_(mydl.zeros(2, 3)).tolist() == [[1, 0, 0], [0, 1, 0]]
     assert init.ones_(mydl.zeros(2)).tolist() == [1, 1]
@@ -103,6 +119,9 @@ def test_defaults_are_the_courses_and_can_be_chosen():
         (lambda: init.orthogonal_(mydl.zeros(3)), "2 dimensions"),
         (lambda: init.eye_(mydl.zeros(3)), "2 dimensions"),
         (lambda: init.trunc_normal_(mydl.zeros(3), a=50.0, b=60.0), "50"),
+        (lambda: init.dirac_(mydl.zeros(3, 3)), r"3, 4 or 5 dimensions.*\(3, 3\)"),
+        (lambda: init.dirac_(mydl.zeros(4, 3, 1), groups=3), "groups=3.*4"),
+        (lambda: init.sparse_(mydl.zeros(3), 0.5), "2 dimensions"),
     ],
 )
 def test_what_is_refused(call, message):

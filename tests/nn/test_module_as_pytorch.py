@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -210,6 +211,20 @@ def copies(L):
     twin = copy.deepcopy(model)
     twin.first.weight.data.fill_(7)
     return twin.tied is twin.first, model.first.weight, repr(twin) == repr(model), copy.copy(model).first is model.first
+
+
+@line
+def copies_and_pickles_without_graph_hooks_and_gradient(L):
+    weight = L.nn.Parameter(L.ones(2))
+    weight.register_hook(lambda gradient: gradient * 10)
+    weight.sum().backward()
+    results = []
+    for made in (copy.copy(weight), pickle.loads(pickle.dumps(weight)), copy.copy(weight * 2)):
+        results += [type(made) is type(weight), made.is_leaf, made.requires_grad, made.grad]
+        (made * 3).sum().backward()
+        results.append(made.grad)
+    copy.copy(weight).data.fill_(5)
+    return [*results, weight.grad, weight]
 
 
 @line

@@ -161,9 +161,13 @@ def test_gradients_from_elsewhere_are_used_as_they_are():
     close(ps[0].array, 0.0 * before[0])
     close(ps[1].array, before[1] - 0.5 * assigned)
     same(assigned, [[1.0, 3.0], [2.0, 4.0]])
-    ps[2].grad = mydl.tensor([1.0], dtype=np.float32)
     with pytest.raises(RuntimeError, match=r"float64.*float32"):
+        ps[2].grad = mydl.tensor([1.0], dtype=np.float32)
+    ps[2].grad = mydl.tensor([1.0], dtype=np.float64)
+    ps[2].data = ps[2].data.float()
+    with pytest.raises(RuntimeError, match=r"float32.*float64"):
         optimizer.step()
+    ps[2].data = ps[2].data.double()
     with pytest.raises(RuntimeError, match=r"\(1,\).*\(2,\)"):
         ps[2].grad = mydl.tensor([1.0, 2.0], dtype=np.float64)
 

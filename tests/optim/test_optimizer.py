@@ -150,7 +150,7 @@ def test_an_optimizer_of_the_users_own():
     x, y = parameter(4.0), parameter(4.0)
     array = x.array
     optimizer = Halving([x, y])
-    x.grad = mydl.tensor([1.0])
+    x.grad = mydl.tensor([1.0], dtype=np.float64)
     optimizer.step()
     assert x.array is array  # its parameters are left where they are
     assert (x.item(), y.item()) == (2.0, 4.0)
