@@ -67,7 +67,7 @@ def _flops(name: str, inputs: list[Any], outputs: list[Any]) -> int:
     first, second, result = inputs[0], inputs[1], outputs[0]
     if name in ("MatMul", "Linear"):
         return 2 * result.size * first.shape[-1]
-    if name in ("Conv2D", "conv2d", "conv2d_eval"):
+    if name in ("Conv2D", "conv2d"):
         return 2 * result.size * int(np.prod(second.shape[1:]))
     if name in ("Conv2DInputGrad", "conv2d_input_grad"):
         return 2 * first.size * int(np.prod(second.shape[1:]))

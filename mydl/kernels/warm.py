@@ -32,7 +32,7 @@ def warm() -> float:
 
     w = np.ones((4, 4, 3, 3), np.float32)
     y = cpu.conv2d(x, w, None, once, once, once, 1)
-    cpu.conv2d_eval(np.ones((16, 16, 8, 8), np.float32), np.ones((16, 16, 3, 3), np.float32), None, once, once, once, 1)
+    cpu.conv2d(np.ones((16, 16, 8, 8), np.float32), np.ones((16, 16, 3, 3), np.float32), None, once, once, once, 1)
     cpu.conv2d_input_grad(y, w, x.shape, once, once, once, 1)
     cpu.conv2d_weight_grad(y, x, w.shape, once, once, once, 1)
 

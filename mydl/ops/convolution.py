@@ -21,9 +21,7 @@ class Conv2D(Op):
     def forward(ctx: Any, x: Any, w: Any, b: Any, **options: Any) -> Any:
         ctx.save(x if ctx.needs_input_grad[1] else None, w if ctx.needs_input_grad[0] else None)
         ctx.options, ctx.shapes = options, (x.shape, w.shape)
-        module = kernels.of(x)
-        kernel = module.conv2d if True in ctx.needs_input_grad else module.conv2d_eval
-        return kernel(x, w, b, **options)
+        return kernels.of(x).conv2d(x, w, b, **options)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:

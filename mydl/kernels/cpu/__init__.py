@@ -19,7 +19,6 @@ from mydl.kernels.cpu.normalization import batch_norm, batch_norm_backward, batc
 from mydl.kernels.cpu.optimizer import adam_step, sgd_step
 from mydl.kernels.cpu.pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from mydl.kernels.cpu.random import dropout_draws, philox_words
-from mydl.kernels.cpu.winograd import conv2d_eval
 from mydl.kernels.reference.linalg import matmul
 from mydl.kernels.reference.normalization import move_statistics
 
@@ -32,7 +31,6 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_eval",
     "conv2d",
-    "conv2d_eval",
     "conv2d_input_grad",
     "conv2d_weight_grad",
     "cross_entropy",

@@ -1,11 +1,11 @@
-"""The 3×3 convolution with a quarter of the multiplications, for results that no gradient is wanted of.
+"""The 3×3 convolution with a quarter of the multiplications.
 
 A tile of 4×4 results takes 36 products for each pair of channels where the definition takes 144: of the 6×6 pixels
 d that it reads and of a kernel g, y = Aᵀ [Σ (G g Gᵀ) · (Bᵀ d B)] A, the sum being over the input's channels and the
 dot element by element (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015). A, B and G take
 polynomials by their values at 0, ±3/4, ±3/2 and infinity, points that round little: with 64 channels the error is
 2.5 times that of the plain sum, a millionth of the results' deviation. It is relative to the largest pixel of a tile.
-A value that is not finite would spread over its tile, so then `convolution.py` computes everything.
+A value that is not finite would spread over its tile, so then nothing is given.
 
 A vector holds the same pixel of LANES images (see `planes.py`), so it takes batches of about LANES images.
 """
@@ -21,14 +21,14 @@ from numba import prange, types
 from numba.extending import intrinsic
 
 from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
-from mydl.kernels.cpu.convolution import NO_BIAS, address, conv2d, plain, scratch_memory, served, tasks_for
+from mydl.kernels.cpu.direct import address, plain, scratch_memory, tasks_for
 from mydl.kernels.cpu.microkernel import CHANNELS, VECTORS, convolve_tile
 from mydl.kernels.cpu.moves import images_to_lanes, lanes_to_images, prefetch, zero
 from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch
 from mydl.kernels.cpu.planes import skewed
 from mydl.kernels.cpu.vectors import I64, LANES, VECTOR, floats, load, multiply_add, splat, store
 
-__all__ = ["conv2d_eval"]
+__all__ = ["convolve", "tile_plan"]
 
 _P, _Q = 9 / 16, 9 / 4  # the squares of the points
 _G = np.array(
@@ -68,9 +68,11 @@ class _Plan(NamedTuple):
 
 
 @lru_cache(maxsize=512)
-def _plan(x_shape, w_shape, padding, groups):
-    """None where more is lost by unfinished tiles and transforms than is saved."""
-    (n, _, height, width), (out_channels, channels, *_) = x_shape, w_shape
+def tile_plan(x_shape, w_shape, stride, padding, dilation, groups) -> _Plan | None:
+    """How to convolve by tiles; None where they do not apply, or where what they waste costs more than they save."""
+    (n, _, height, width), (out_channels, channels, *kernel) = x_shape, w_shape
+    if kernel != [3, 3] or not stride == dilation == (1, 1) or min(padding) < 0 or 3 * n <= LANES:
+        return None
     out_channels //= groups
     rows, cols = height + 2 * padding[0] - 2, width + 2 * padding[1] - 2
     tile_rows, tile_cols, blocks = -(-rows // _TILE), -(-cols // _TILE), -(-n // LANES)
@@ -102,37 +104,39 @@ def _plan(x_shape, w_shape, padding, groups):
     )  # fmt: skip
 
 
-def conv2d_eval(x, w, b, stride, padding, dilation, groups):
-    """As `mydl.kernels.reference.conv2d_eval`.
+def convolve(plan: _Plan, x: np.ndarray, kernels: np.ndarray, b: np.ndarray, b_stride: int) -> np.ndarray | None:
+    """The convolution of x with kernels (groups, output channels, channels, 9); None if a result is not finite.
 
-    >>> x, w = np.ones((16, 16, 6, 6), np.float32), np.ones((16, 16, 3, 3), np.float32)
-    >>> conv2d_eval(x, w, None, (1, 1), (0, 0), (1, 1), 1)[0, 0, 0]
+    The bias of output channel o is b[o · b_stride].
+
+    >>> x, w = np.ones((16, 16, 6, 6), np.float32), np.ones((1, 16, 16, 9), np.float32)
+    >>> plan = tile_plan(x.shape, (16, 16, 3, 3), (1, 1), (0, 0), (1, 1), 1)
+    >>> convolve(plan, x, w, np.zeros(1, np.float32), 0)[0, 0, 0]
     array([144., 144., 144., 144.], dtype=float32)
     """
-    bias = NO_BIAS if b is None else b
-    fits = 3 * len(x) > LANES and w.shape[2:] == (3, 3) and stride == dilation == (1, 1) and served(x, w, bias)
-    plan = _plan(x.shape, w.shape, padding, groups) if fits else None
-    if plan is None:
-        return conv2d(x, w, b, stride, padding, dilation, groups)
-    y = np.empty((len(x), len(w), *plan.sizes[6:8]), np.float32)
+    y = np.empty((len(x), kernels.shape[0] * kernels.shape[1], *plan.sizes[6:8]), np.float32)
     tasks = tasks_for(plan, plan.units)
     sums = np.zeros((tasks, LANES), np.float32)
     launch(
-        _convolve_tasks, (tasks - 1) * PARALLEL_FROM, tasks, y, plain(x), _products_of(w, groups), plain(bias),
-        int(b is not None), scratch_memory(tasks * plan.scratch), plan.scratch, plan.units, plan.sizes, plan[1:7], sums,
+        _convolve_tasks, (tasks - 1) * PARALLEL_FROM, tasks, y, plain(x), _products_of(kernels), plain(b), b_stride,
+        scratch_memory(tasks * plan.scratch), plan.scratch, plan.units, plan.sizes, plan[1:7], sums,
     )  # fmt: skip
-    return y if np.isfinite(sums).all() else conv2d(x, w, b, stride, padding, dilation, groups)
+    return y if np.isfinite(sums).all() else None
 
 
 @np.errstate(all="ignore")  # NaN and inf go through
-def _products_of(w: np.ndarray, groups: int) -> np.ndarray:
-    """G g Gᵀ of every kernel: (product, group and block of CHANNELS output channels, channel, place in the block)."""
-    out_channels, channels = len(w) // groups, w.shape[1]
+def _products_of(kernels: np.ndarray) -> np.ndarray:
+    """G g Gᵀ of every kernel: (group and block of CHANNELS output channels, product, channel, place in the block).
+
+    A product of matrices a block: one of all would be large enough for BLAS to share it among its threads, which
+    then keep the cores for 0.4 ms that `_convolve_tasks` needs.
+    """
+    groups, out_channels, channels, _ = kernels.shape
     blocks = -(-out_channels // CHANNELS)
-    kernels = np.zeros((groups, blocks * CHANNELS, channels, 9), np.float32)
-    kernels[:, :out_channels] = w.reshape(groups, out_channels, channels, 9)
-    by_place = kernels.reshape(groups * blocks, CHANNELS, channels, 9).transpose(3, 0, 2, 1)
-    return _KERNEL_TO_PRODUCTS @ by_place.reshape(9, -1)
+    whole = np.zeros((groups, blocks * CHANNELS, channels, 9), np.float32)
+    whole[:, :out_channels] = kernels
+    by_place = whole.reshape(groups * blocks, CHANNELS, channels, 9).transpose(0, 3, 2, 1)
+    return _KERNEL_TO_PRODUCTS @ by_place.reshape(groups * blocks, 9, -1)
 
 
 @compile_parallel()
@@ -189,7 +193,7 @@ def _convolve_units(task, tasks, y_array, x_array, u_array, b_array, b_stride, p
                     convolve_tile(
                         outer + 4 * k * VECTORS * LANES, out_stride,
                         inner + 4 * (k * in_stride + t * in_channels * LANES), address(lanes),
-                        u + 4 * ((k * groups + group) * out_blocks + o) * in_channels * CHANNELS, 1,
+                        u + 4 * ((group * out_blocks + o) * _PRODUCTS + k) * in_channels * CHANNELS, 1,
                         spare, 0, CHANNELS, address(x_offsets), address(u_offsets), in_channels,
                     )  # fmt: skip
                 for i in range(channels):
@@ -214,10 +218,11 @@ def _transform_pixels(typingctx, out, out_stride, x, pitch):
         out, out_stride, x, pitch = args
         out, x = floats(builder, out), floats(builder, x)
         lines = [builder.gep(x, [builder.mul(I64(r), pitch)]) for r in range(_READ)]
-        columns = [_b(builder, [load(builder, line, c * LANES) for line in lines]) for c in range(_READ)]
-        for r in range(_READ):
-            for c, value in enumerate(_b(builder, [column[r] for column in columns])):
-                store(builder, value, builder.gep(out, [builder.mul(I64(_READ * r + c), out_stride)]))
+        for rows in ((0,), (1, 2), (3, 4), (5,)):  # as many as the vector registers hold
+            wanted = [_b(builder, lambda i, c=c: load(builder, lines[i], c * LANES), rows) for c in range(_READ)]
+            for r, row in zip(rows, zip(*wanted)):
+                for c, value in enumerate(_b(builder, row.__getitem__, range(_READ))):
+                    store(builder, value, builder.gep(out, [builder.mul(I64(_READ * r + c), out_stride)]))
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 4), generate
@@ -249,23 +254,23 @@ def _constant(value: float):
     return ir.Constant(VECTOR, [value] * LANES)
 
 
-def _b(builder, d):
-    """Bᵀ d, of a column d of 6 vectors."""
+def _b(builder, d, rows):
+    """Those rows of Bᵀ d, d(i) being a vector of a column of 6."""
 
-    def plus(a, factor, b):
-        return multiply_add(builder, _constant(factor), b, a)
+    def plus(i, factor, j):
+        return multiply_add(builder, _constant(factor), d(j), d(i))
 
-    even_p, even_q = plus(d[4], -_Q, d[2]), plus(d[4], -_P, d[2])
-    odd_p, odd_q = plus(d[3], -_Q, d[1]), plus(d[3], -_P, d[1])
-    p, q = _P**0.5, _Q**0.5
-    return [
-        plus(plus(d[4], -_P - _Q, d[2]), _P * _Q, d[0]),
-        plus(even_p, p, odd_p),
-        plus(even_p, -p, odd_p),
-        plus(even_q, q, odd_q),
-        plus(even_q, -q, odd_q),
-        plus(plus(d[5], -_P - _Q, d[3]), _P * _Q, d[1]),
-    ]
+    values = {}
+    if 0 in rows:
+        values[0] = multiply_add(builder, _constant(_P * _Q), d(0), plus(4, -_P - _Q, 2))
+    for first, here, other in ((1, _P, _Q), (3, _Q, _P)):
+        if first in rows:
+            even, odd = plus(4, -other, 2), plus(3, -other, 1)
+            for sign in (1, -1):
+                values[first + (sign < 0)] = multiply_add(builder, _constant(sign * here**0.5), odd, even)
+    if 5 in rows:
+        values[5] = multiply_add(builder, _constant(_P * _Q), d(1), plus(5, -_P - _Q, 3))
+    return [values[r] for r in rows]
 
 
 def _a(builder, m):

@@ -15,8 +15,6 @@ from mydl.kernels.gpu.loss import cross_entropy, cross_entropy_backward
 from mydl.kernels.gpu.normalization import batch_norm, batch_norm_backward
 from mydl.kernels.gpu.optimizer import adam_step, sgd_step
 
-conv2d_eval = conv2d  # cuDNN chooses the algorithm
-
 
 def __getattr__(name: str) -> Any:
     """The other kernels: those of `mydl.kernels.reference`."""

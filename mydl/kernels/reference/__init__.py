@@ -5,7 +5,7 @@ Slower than `mydl.kernels.cpu` and meant to be read first: whatever is faster mu
 
 from __future__ import annotations
 
-from mydl.kernels.reference.convolution import conv2d, conv2d_eval, conv2d_input_grad, conv2d_weight_grad
+from mydl.kernels.reference.convolution import conv2d, conv2d_input_grad, conv2d_weight_grad
 from mydl.kernels.reference.elementwise import add, dropout, erf, relu, relu_backward
 from mydl.kernels.reference.linalg import matmul
 from mydl.kernels.reference.loss import (
@@ -30,7 +30,6 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_eval",
     "conv2d",
-    "conv2d_eval",
     "conv2d_input_grad",
     "conv2d_weight_grad",
     "cross_entropy",
