@@ -14,7 +14,7 @@ from mydl.kernels import reference
 
 pytest.importorskip("numba")
 
-from mydl.kernels.cpu import conv2d, conv2d_input_grad
+from mydl.kernels.cpu import conv2d, conv2d_input_grad, conv2d_weight_grad, winograd_weights
 from mydl.kernels.cpu.winograd import tile_plan
 
 # images, channels, height, width, output channels, padding, groups
@@ -27,6 +27,17 @@ TILED = {
     "wide padding": (16, 17, 3, 5, 33, (5, 3), 1),
     "no padding": (16, 16, 6, 6, 16, (0, 0), 1),
     "one band of many rows": (16, 20, 41, 6, 20, (0, 1), 1),
+}
+WEIGHTS = {
+    "planes of 28": (33, 16, 28, 28, 16, (1, 1), 1),
+    "planes of 14": (37, 32, 14, 14, 32, (1, 1), 1),
+    "planes of 7": (45, 64, 7, 7, 64, (1, 1), 1),
+    "one image": (1, 16, 28, 28, 32, (1, 1), 1),
+    "channels to spare": (5, 30, 12, 16, 47, (1, 1), 1),
+    "groups": (4, 96, 9, 12, 144, (2, 0), 3),
+    "wide padding": (3, 32, 3, 9, 32, (5, 4), 1),
+    "bands": (2, 48, 45, 37, 32, (0, 1), 1),
+    "a wide band": (1, 64, 6, 150, 64, (1, 1), 1),
 }
 ELSEWHERE = {
     "one image": (1, 16, 28, 28, 16, (1, 1), 1),
@@ -87,11 +98,26 @@ def test_input_grad(name):
     assert_close(conv2d_input_grad(*backwards, x.shape, *rest), wanted)
 
 
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weight_grad(name):
+    x, w, _, rest = random_case(WEIGHTS[name])
+    grad = output_grad(x, w, rest)
+    assert winograd_weights.tile_plan(x.shape, w.shape, *rest)
+    wanted = exact(reference.conv2d_weight_grad, grad, x, w.shape, *rest)
+    assert_close(conv2d_weight_grad(grad, x, w.shape, *rest), wanted)
+    backwards = [a[..., ::-1].copy()[..., ::-1] for a in (grad, x)]
+    assert_close(conv2d_weight_grad(*backwards, w.shape, *rest), wanted)
+
+
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_what_is_no_work_for_tiles(name):
     x, w, b, rest = random_case(ELSEWHERE[name])
+    grad = output_grad(x, w, rest)
     assert x.size == 0 or not tile_plan(x.shape, w.shape, *rest)
     assert_close(conv2d(x, w, b, *rest), exact(reference.conv2d, x, w, b, *rest))
+    assert_close(
+        conv2d_weight_grad(grad, x, w.shape, *rest), exact(reference.conv2d_weight_grad, grad, x, w.shape, *rest)
+    )
 
 
 @pytest.mark.parametrize("change", [{"stride": (2, 1)}, {"dilation": (1, 2)}, {"kernel": (3, 2)}])
@@ -99,13 +125,14 @@ def test_other_convolutions(change):
     x, w, _, (stride, padding, dilation, groups) = random_case(TILED["planes of 7"])
     w = w[:, :, :, : change.pop("kernel", (3, 3))[1]]
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, **change}
-    assert not tile_plan(x.shape, w.shape, **options)
+    for ways in (tile_plan, winograd_weights.tile_plan):
+        assert not ways(x.shape, w.shape, **options)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e38])
 @pytest.mark.parametrize("where", ["x", "w", "b"])
 def test_what_is_not_finite_stays_where_the_definition_has_it(bad, where):
-    x, w, b, rest = random_case(TILED["unfinished tiles"])
+    x, w, b, rest = random_case(TILED["unfinished tiles"] if where == "w" else WEIGHTS["planes of 7"])
     grad = output_grad(x, w, rest)
     {"x": x, "w": w, "b": b}[where].flat[-1] = bad
     if where == "x":
@@ -113,20 +140,27 @@ def test_what_is_not_finite_stays_where_the_definition_has_it(bad, where):
     for actual, wanted in (
         (conv2d(x, w, b, *rest), reference.conv2d(x, w, b, *rest)),
         (conv2d_input_grad(grad, w, x.shape, *rest), reference.conv2d_input_grad(grad, w, x.shape, *rest)),
+        (conv2d_weight_grad(grad, x, w.shape, *rest), reference.conv2d_weight_grad(grad, x, w.shape, *rest)),
     ):
         np.testing.assert_array_equal(np.isnan(actual), np.isnan(wanted))
         np.testing.assert_array_equal(actual[np.isinf(wanted)], wanted[np.isinf(wanted)])
 
 
 def test_same_bits_for_any_number_of_threads():
-    x, w, b, rest = random_case(TILED["planes of 14"])
+    x, w, b, rest = random_case(WEIGHTS["planes of 14"])
     x = np.concatenate([x] * 3)
     grad = output_grad(x, w, rest)
     before, results = backend.get_num_threads(), []
     try:
         for threads in (1, 2, 3):
             backend.set_num_threads(threads)
-            results.append((conv2d(x, w, b, *rest), conv2d_input_grad(grad, w, x.shape, *rest)))
+            results.append(
+                (
+                    conv2d(x, w, b, *rest),
+                    conv2d_input_grad(grad, w, x.shape, *rest),
+                    conv2d_weight_grad(grad, x, w.shape, *rest),
+                )
+            )
     finally:
         backend.set_num_threads(before)
     for other in results[1:]:
@@ -144,6 +178,6 @@ def test_shorter_vectors(features, tmp_path):
         pytest.skip("names features of x86 CPUs")
     name = "haswell" if features else "x86-64"
     settings = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "pytest", "-q", "-k", "test_tiles or input_grad or threads", __file__]
+    command = [sys.executable, "-m", "pytest", "-q", "-k", "test_tiles or grad or threads", __file__]
     done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from mydl.kernels import reference
-from mydl.kernels.cpu import direct, winograd
+from mydl.kernels.cpu import direct, winograd, winograd_weights
 from mydl.kernels.cpu.planes import forward_plan, input_grad_plan
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
@@ -80,7 +80,14 @@ def conv2d_weight_grad(grad, x, weight_shape, stride, padding, dilation, groups)
     array([[ 8., 12.],
            [20., 24.]], dtype=float32)
     """
-    plan = _served(grad, x) and forward_plan(x.shape, tuple(weight_shape), stride, padding, dilation, groups)
+    if not _served(grad, x):
+        return reference.conv2d_weight_grad(grad, x, weight_shape, stride, padding, dilation, groups)
+    tiles = winograd_weights.tile_plan(x.shape, tuple(weight_shape), stride, padding, dilation, groups)
+    if tiles:
+        dw = winograd_weights.correlate(tiles, grad, x)
+        if np.isfinite(dw).all():
+            return dw
+    plan = forward_plan(x.shape, tuple(weight_shape), stride, padding, dilation, groups)
     if not plan:
         return reference.conv2d_weight_grad(grad, x, weight_shape, stride, padding, dilation, groups)
     dw = np.empty(weight_shape, np.float32)

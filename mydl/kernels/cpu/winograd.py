@@ -28,7 +28,7 @@ from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch
 from mydl.kernels.cpu.planes import skewed
 from mydl.kernels.cpu.vectors import I64, LANES, VECTOR, floats, load, multiply_add, splat, store
 
-__all__ = ["convolve", "tile_plan"]
+__all__ = ["KERNEL_TO_PRODUCTS", "PRODUCTS", "READ", "TILE", "convolve", "spread", "tile_plan", "transform_pixels"]
 
 _P, _Q = 9 / 16, 9 / 4  # the squares of the points
 _G = np.array(
@@ -40,9 +40,9 @@ _G = np.array(
     ]
     + [[0, 0, 1]]
 )
-_KERNEL_TO_PRODUCTS = np.kron(_G, _G).astype(np.float32)  # (36, 9)
-_TILE, _READ = 4, 6
-_PRODUCTS = _READ * _READ
+KERNEL_TO_PRODUCTS = np.kron(_G, _G).astype(np.float32)  # (36, 9)
+TILE, READ = 4, 6
+PRODUCTS = READ * READ
 _BAND = 256  # tiles of a piece of work times channels: their transforms then fit the second-level cache
 
 
@@ -75,22 +75,22 @@ def tile_plan(x_shape, w_shape, stride, padding, dilation, groups) -> _Plan | No
         return None
     out_channels //= groups
     rows, cols = height + 2 * padding[0] - 2, width + 2 * padding[1] - 2
-    tile_rows, tile_cols, blocks = -(-rows // _TILE), -(-cols // _TILE), -(-n // LANES)
-    waste = blocks * LANES * tile_rows * tile_cols * _TILE**2 / (n * rows * cols)
+    tile_rows, tile_cols, blocks = -(-rows // TILE), -(-cols // TILE), -(-n // LANES)
+    waste = blocks * LANES * tile_rows * tile_cols * TILE**2 / (n * rows * cols)
     if waste * (0.25 + 3 / channels + 3 / out_channels) > 0.8:
         return None
     bands = -(-tile_rows // max(1, round(_BAND / channels / tile_cols)))
     band = -(-tile_rows // bands)
     tiles = -(-band * tile_cols // VECTORS) * VECTORS
-    lines, pitch, out_pitch = band * _TILE + 2, tile_cols * _TILE + 2, tile_cols * _TILE
-    plane, result = lines * pitch * LANES, skewed(band * _TILE * out_pitch * LANES)
-    in_stride, out_stride = skewed(channels * tiles * LANES), skewed(_PRODUCTS * VECTORS * LANES)
+    lines, pitch, out_pitch = band * TILE + 2, tile_cols * TILE + 2, tile_cols * TILE
+    plane, result = lines * pitch * LANES, skewed(band * TILE * out_pitch * LANES)
+    in_stride, out_stride = skewed(channels * tiles * LANES), skewed(PRODUCTS * VECTORS * LANES)
     line, column = np.ogrid[:lines, :width]
     pack = ((line * pitch + column + padding[1]) * LANES).ravel()
-    line, column = np.ogrid[: band * _TILE, :cols]
+    line, column = np.ogrid[: band * TILE, :cols]
     put = ((line * out_pitch + column) * LANES).ravel()
     line, column = np.divmod(np.arange(band * tile_cols), tile_cols)
-    corners = np.array([line * pitch + column, line * out_pitch + column]) * (_TILE * LANES)
+    corners = np.array([line * pitch + column, line * out_pitch + column]) * (TILE * LANES)
     return _Plan(
         (
             n, groups, channels, out_channels, height, width, rows, cols, padding[0], tile_rows, tile_cols, band, pitch,
@@ -99,7 +99,7 @@ def tile_plan(x_shape, w_shape, stride, padding, dilation, groups) -> _Plan | No
         pack, put, corners,
         np.arange(VECTORS) * LANES, np.arange(channels) * VECTORS * LANES, np.arange(channels) * CHANNELS,
         groups * blocks * bands,
-        plane + CHANNELS * result + _PRODUCTS * in_stride + CHANNELS * out_stride + 2 * LANES,
+        plane + CHANNELS * result + PRODUCTS * in_stride + CHANNELS * out_stride + 2 * LANES,
         2 * 9 * n * groups * out_channels * channels * rows * cols,
     )  # fmt: skip
 
@@ -136,7 +136,7 @@ def _products_of(kernels: np.ndarray) -> np.ndarray:
     whole = np.zeros((groups, blocks * CHANNELS, channels, 9), np.float32)
     whole[:, :out_channels] = kernels
     by_place = whole.reshape(groups * blocks, CHANNELS, channels, 9).transpose(0, 3, 2, 1)
-    return _KERNEL_TO_PRODUCTS @ by_place.reshape(groups * blocks, 9, -1)
+    return KERNEL_TO_PRODUCTS @ by_place.reshape(groups * blocks, 9, -1)
 
 
 @compile_parallel()
@@ -159,17 +159,17 @@ def _convolve_units(task, tasks, y_array, x_array, u_array, b_array, b_stride, p
     bands, blocks, out_blocks = -(-tile_rows // band), -(-n // LANES), -(-out_channels // CHANNELS)
     results = plane_ + 4 * plane
     inner = results + 4 * CHANNELS * result
-    outer = inner + 4 * _PRODUCTS * in_stride
+    outer = inner + 4 * PRODUCTS * in_stride
     spare = outer + 4 * CHANNELS * out_stride
     total = address(sums) + 4 * task * LANES
     zero(spare, 2 * LANES)
-    zero(inner, _PRODUCTS * in_stride)
+    zero(inner, PRODUCTS * in_stride)
     for unit in range(units * task // tasks, units * (task + 1) // tasks):
         group, image, tile_row = unit // bands // blocks, unit // bands % blocks * LANES, unit % bands * band
         images, tile_lines = min(LANES, n - image), min(tile_rows - tile_row, band)
         tiles = tile_lines * tile_cols
-        top, row = tile_row * _TILE - padding, tile_row * _TILE
-        first, last = max(0, top), min(height, top + tile_lines * _TILE + 2)
+        top, row = tile_row * TILE - padding, tile_row * TILE
+        first, last = max(0, top), min(height, top + tile_lines * TILE + 2)
         image_size, pixels = groups * in_channels * height * width, max(0, last - first) * width
         zero(plane_, plane)
         for c in range(in_channels):
@@ -181,7 +181,7 @@ def _convolve_units(task, tasks, y_array, x_array, u_array, b_array, b_stride, p
                 for j in range(images * t // tiles, images * (t + 1) // tiles):  # while it computes, the next channel
                     ahead = source + 4 * (j * image_size + height * width)
                     prefetch(ahead, ahead + 4 * pixels)
-                _transform_pixels(
+                transform_pixels(
                     inner + 4 * (t // VECTORS * in_channels * VECTORS + c * VECTORS + t % VECTORS) * LANES, in_stride,
                     plane_ + 4 * corners[0, t], pitch * LANES,
                 )  # fmt: skip
@@ -189,40 +189,40 @@ def _convolve_units(task, tasks, y_array, x_array, u_array, b_array, b_stride, p
             channels = min(CHANNELS, out_channels - o * CHANNELS)
             channel = group * out_channels + o * CHANNELS
             for t in range(0, tiles, VECTORS):
-                for k in range(_PRODUCTS):
+                for k in range(PRODUCTS):
                     convolve_tile(
                         outer + 4 * k * VECTORS * LANES, out_stride,
                         inner + 4 * (k * in_stride + t * in_channels * LANES), address(lanes),
-                        u + 4 * ((group * out_blocks + o) * _PRODUCTS + k) * in_channels * CHANNELS, 1,
+                        u + 4 * ((group * out_blocks + o) * PRODUCTS + k) * in_channels * CHANNELS, 1,
                         spare, 0, CHANNELS, address(x_offsets), address(u_offsets), in_channels,
                     )  # fmt: skip
                 for i in range(channels):
                     for v in range(min(VECTORS, tiles - t)):
                         _transform_products(
-                            results + 4 * (i * result + corners[1, t + v]), tile_cols * _TILE * LANES,
+                            results + 4 * (i * result + corners[1, t + v]), tile_cols * TILE * LANES,
                             outer + 4 * (i * out_stride + v * LANES), b + 4 * b_stride * (channel + i), total,
                         )  # fmt: skip
             for i in range(channels):
                 lanes_to_images(
                     y + 4 * ((image * groups * out_channels + channel + i) * rows + row) * cols,
                     groups * out_channels * rows * cols, images, results + 4 * i * result, address(put),
-                    (min(rows, row + tile_lines * _TILE) - row) * cols, spare + 4 * LANES,
+                    (min(rows, row + tile_lines * TILE) - row) * cols, spare + 4 * LANES,
                 )  # fmt: skip
 
 
 @intrinsic
-def _transform_pixels(typingctx, out, out_stride, x, pitch):
+def transform_pixels(typingctx, out, out_stride, x, pitch):
     """out[6 r + c] = (Bᵀ d B)[r, c] of the 6×6 pixels d[i, j] = x[i, j]; all are vectors."""
 
     def generate(context, builder, signature, args):
         out, out_stride, x, pitch = args
         out, x = floats(builder, out), floats(builder, x)
-        lines = [builder.gep(x, [builder.mul(I64(r), pitch)]) for r in range(_READ)]
+        lines = [builder.gep(x, [builder.mul(I64(r), pitch)]) for r in range(READ)]
         for rows in ((0,), (1, 2), (3, 4), (5,)):  # as many as the vector registers hold
-            wanted = [_b(builder, lambda i, c=c: load(builder, lines[i], c * LANES), rows) for c in range(_READ)]
+            wanted = [_b(builder, lambda i, c=c: load(builder, lines[i], c * LANES), rows) for c in range(READ)]
             for r, row in zip(rows, zip(*wanted)):
-                for c, value in enumerate(_b(builder, row.__getitem__, range(_READ))):
-                    store(builder, value, builder.gep(out, [builder.mul(I64(_READ * r + c), out_stride)]))
+                for c, value in enumerate(_b(builder, row.__getitem__, range(READ))):
+                    store(builder, value, builder.gep(out, [builder.mul(I64(READ * r + c), out_stride)]))
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 4), generate
@@ -236,9 +236,9 @@ def _transform_products(typingctx, out, pitch, x, b, total):
         out, pitch, x, b, total = args
         out, x, total = floats(builder, out), floats(builder, x), floats(builder, total)
         bias, sum_ = splat(builder, builder.load(floats(builder, b))), load(builder, total)
-        m = [load(builder, x, k * VECTORS * LANES) for k in range(_PRODUCTS)]
-        columns = [_a(builder, m[c::_READ]) for c in range(_READ)]
-        for r in range(_TILE):
+        m = [load(builder, x, k * VECTORS * LANES) for k in range(PRODUCTS)]
+        columns = [_a(builder, m[c::READ]) for c in range(READ)]
+        for r in range(TILE):
             line = builder.gep(out, [builder.mul(I64(r), pitch)])
             for c, value in enumerate(_a(builder, [column[r] for column in columns])):
                 value = builder.fadd(value, bias)
@@ -287,3 +287,14 @@ def _a(builder, m):
         times(_P, sum_p, _Q, sum_q),
         builder.fadd(times(_P**1.5, gap_p, _Q**1.5, gap_q), m[5]),
     ]
+
+
+def spread(builder, g):
+    """A g, of a column g of 4 vectors: the transpose of `_a`, which takes results back."""
+
+    def signs(square):
+        even = multiply_add(builder, _constant(square), g[2], g[0])
+        odd = multiply_add(builder, _constant(square), g[3], g[1])
+        return [multiply_add(builder, _constant(sign * square**0.5), odd, even) for sign in (1, -1)]
+
+    return [g[0], *signs(_P), *signs(_Q), g[3]]
