@@ -44,21 +44,11 @@ def test_views_and_broadcast_gradients(kernels, rng):
     x = rng.standard_normal((200, 301)).astype(np.float32)
     np.testing.assert_array_equal(kernels.relu(x[::2, 1:]), np.maximum(x[::2, 1:], 0))
     np.testing.assert_array_equal(kernels.relu(x.T), np.maximum(x.T, 0))
-    np.testing.assert_array_equal(kernels.add(x.T, x.T), 2 * x.T)
     grad = np.broadcast_to(np.float32(3), x.shape)
     np.testing.assert_array_equal(kernels.relu_backward(grad, x), np.where(x > 0, 3, 0))
     bits = rng.integers(0, 65536, (301, 200), dtype=np.uint16)
     expected = np.where(bits.T >= 30000, x * np.float32(2), 0)
     np.testing.assert_array_equal(kernels.dropout(x, bits.T, 30000, 2.0), expected)
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_add(kernels, rng, shape, dtype):
-    a, b = (np.asarray(rng.standard_normal(shape), dtype) for _ in range(2))
-    y = kernels.add(a, b)
-    assert y.dtype == dtype
-    np.testing.assert_array_equal(y, a + b)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -85,9 +75,7 @@ def test_the_number_of_threads_leaves_the_bits_alone(rng, on_threads):
     cpu = pytest.importorskip("mydl.kernels.cpu")
     x = rng.standard_normal(100_003).astype(np.float32)
     bits = rng.integers(0, 65536, x.size, dtype=np.uint16)
-    one, all_threads = on_threads(
-        lambda: (cpu.relu(x), cpu.relu_backward(x, x), cpu.add(x, x), cpu.dropout(x, bits, 9, 3.3))
-    )
+    one, all_threads = on_threads(lambda: (cpu.relu(x), cpu.relu_backward(x, x), cpu.dropout(x, bits, 9, 3.3)))
     for a, b in zip(one, all_threads, strict=True):
         assert a.tobytes() == b.tobytes()
 

@@ -6,7 +6,7 @@ Names and signatures are those of `mydl.kernels.reference`.
 from __future__ import annotations
 
 from mydl.kernels.cpu.convolution import conv2d, conv2d_input_grad, conv2d_weight_grad
-from mydl.kernels.cpu.elementwise import add, dropout, erf, relu, relu_backward
+from mydl.kernels.cpu.elementwise import dropout, erf, relu, relu_backward
 from mydl.kernels.cpu.loss import (
     cross_entropy,
     cross_entropy_backward,
@@ -24,7 +24,6 @@ from mydl.kernels.reference.normalization import move_statistics
 
 __all__ = [
     "adam_step",
-    "add",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm",

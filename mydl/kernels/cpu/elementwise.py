@@ -1,4 +1,4 @@
-"""Element by element: rectified linear unit, addition, error function, dropout."""
+"""Element by element: rectified linear unit, error function, dropout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mydl.kernels import reference
 from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
 from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch
 
-__all__ = ["add", "dropout", "erf", "relu", "relu_backward"]
+__all__ = ["dropout", "erf", "relu", "relu_backward"]
 
 # So many elements count as one unit of work. Two threads save some µs on fewer than a quarter of a million of them,
 # and where the kernel stands between two matrix products they lose more to the threads of BLAS, which wait for work.
@@ -65,21 +65,6 @@ def relu_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _relu_backward(grad, y, dx):
     for i in prange(y.size):
         dx[i] = np.float32(0) if y[i] <= 0 else grad[i]
-
-
-def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a + b; see `reference.add`."""
-    if not _served(a, b):
-        return reference.add(a, b)
-    y = np.empty_like(a)
-    launch(_add, a.size // EACH, a.reshape(-1), b.reshape(-1), y.reshape(-1))
-    return y
-
-
-@compile_parallel()
-def _add(a, b, y):
-    for i in prange(y.size):
-        y[i] = a[i] + b[i]
 
 
 def erf(x: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Element by element: rectified linear unit, addition, error function, dropout."""
+"""Element by element: rectified linear unit, error function, dropout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mydl.backend import array_module
 
-__all__ = ["add", "dropout", "erf", "relu", "relu_backward"]
+__all__ = ["dropout", "erf", "relu", "relu_backward"]
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 
@@ -46,16 +46,6 @@ def relu_backward(grad: Array, y: Array) -> Array:
     array([0., 4.])
     """
     return _zero_where(y <= 0, grad)
-
-
-def add(a: Array, b: Array) -> Array:
-    """a + b for two arrays of the same shape and dtype.
-
-    >>> import numpy as np
-    >>> add(np.array([1.0, 2.0]), np.array([0.5, 0.5]))
-    array([1.5, 2.5])
-    """
-    return a + b
 
 
 def erf(x: Array) -> Array:
