@@ -62,7 +62,7 @@ class Tables(NamedTuple):
 class Plan(NamedTuple):
     """What the compiled drivers need to know besides the arrays.
 
-    sizes: integers that `convolution.py` unpacks by name, in the order of `_sizes`.
+    sizes: integers that `direct.py` unpacks by name, in the order of `_sizes`.
     packed: `sizes`, the place of the end of each table, and the tables: one array, since each costs time to hand over.
     units: how many pieces of work there are.
     scratch: float32 elements of a thread's planes.

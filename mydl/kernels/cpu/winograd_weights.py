@@ -41,8 +41,11 @@ from mydl.kernels.cpu.winograd import KERNEL_TO_PRODUCTS, PRODUCTS, READ, TILE, 
 __all__ = ["correlate", "tile_plan"]
 
 _BYTES = 512 * 1024  # of transformed tiles that a thread works on at a time, to stay in the second-level cache
+_TILES = 28  # at a time, at least: fewer are not worth to load and store the sums for
 _CHUNKS = 16  # partial sums, whatever the number of threads, so that the bits are the same
-_PARTIAL_BYTES = 5 * 2**20  # about as much memory as they may take
+_FEW_CHUNKS = 4  # where that many sums take more memory than this:
+_PARTIAL_BYTES = 5 * 2**20
+_MOST_BYTES = 64 * 2**20  # what they may take at all
 
 
 class _Plan(NamedTuple):
@@ -78,7 +81,7 @@ def tile_plan(x_shape, w_shape, stride, padding, dilation, groups) -> _Plan | No
     waste = x_lanes * grad_lanes * tile_rows * tile_cols * TILE**2 / (channels * out_channels * rows * cols)
     if waste * (0.25 + 3 / channels + 3 / out_channels) > 0.8:
         return None
-    held = max(tile_cols, _BYTES // (4 * PRODUCTS * (x_lanes + grad_lanes)))
+    held = max(tile_cols, _TILES, _BYTES // (4 * PRODUCTS * (x_lanes + grad_lanes)))
     images = max(1, min(n, held // (tile_rows * tile_cols)))
     bands = 1 if images > 1 else -(-tile_rows // (held // tile_cols))
     band = -(-tile_rows // bands)
@@ -94,7 +97,10 @@ def tile_plan(x_shape, w_shape, stride, padding, dilation, groups) -> _Plan | No
     corners = np.array([line * x_pitch + column * LANES, line * grad_pitch + column * LANES]) * TILE
     units = groups * -(-n // images) * bands
     partial = PRODUCTS * x_lanes * grad_lanes
-    chunks = min(_CHUNKS, units // groups, max(4, 1 << max(0, (_PARTIAL_BYTES // (4 * partial)).bit_length() - 1)))
+    chunks = max(_FEW_CHUNKS, 1 << max(0, (_PARTIAL_BYTES // (4 * partial)).bit_length() - 1))
+    chunks = min(_CHUNKS, chunks, units // groups)
+    if 4 * chunks * groups * partial > _MOST_BYTES:
+        return None
     return _Plan(
         (
             n, groups, channels, out_channels, height, width, rows, cols, padding[0], tile_rows, tile_cols, band,
