@@ -33,7 +33,8 @@ class Event:
 
     `phase` is "forward", "backward" or "kernel". `own` is `seconds` less what operations called inside it
     took. `bytes` counts the arrays that went in and came out, `flops` the multiplications and additions of
-    matrix products and convolutions (0 for anything else, and for ops whose products are calls of their own).
+    matrix products and convolutions (0 for anything else, and for ops whose products are calls of their own) as
+    the definition has them: a convolution by tiles takes fewer, and may pass the machine's limit.
     """
 
     name: str

@@ -242,20 +242,20 @@ def main(argv: list[str] | None = None) -> None:
         }
         for path, (_, inverted), share in zip(settings.images, read, shares, strict=True)
     ]
-    if not settings.no_figures:
-        from mydl import plotting
+    folder = Path(settings.out) if settings.out else loaded.folder / "figs" / "predict"
+    try:
+        if not settings.no_figures:
+            from mydl import plotting
 
-        folder = Path(settings.out) if settings.out else loaded.folder / "figs" / "predict"
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, image, share, row in zip(figure_paths(folder, settings.images), images, shares, rows, strict=True):
-            picture = np.moveaxis(image, -1, 0) if image.ndim == 3 else image
-            plotting.save_figure(plotting.single_prediction(picture, share, classes), path)
-            row["figure"] = str(path)
-    if settings.json:
-        print(json.dumps(rows, indent=2))
-        return
-    print(table(rows))
-    if not settings.no_figures:
+            folder.mkdir(parents=True, exist_ok=True)
+            paths = figure_paths(folder, settings.images)
+            for path, image, share, row in zip(paths, images, shares, rows, strict=True):
+                picture = np.moveaxis(image, -1, 0) if image.ndim == 3 else image
+                plotting.save_figure(plotting.single_prediction(picture, share, classes), path)
+                row["figure"] = str(path)
+    finally:  # what was recognised is told, whether it can be drawn or not
+        print(json.dumps(rows, indent=2) if settings.json else table(rows))
+    if not (settings.no_figures or settings.json):
         figures = rows[0]["figure"] if len(rows) == 1 else f"{len(rows)} figures in {folder}"
         print(f"written: {figures}")
 

@@ -135,6 +135,8 @@ def take_up(
     done = progress.epoch - 1
     if done > settings.epochs:
         raise ValueError(f"--epochs {settings.epochs}: the run in {folder} has done {done}; wanted as many at least")
+    if progress.best_epoch:
+        _check_weights(folder, progress, settings)
     distributed.barrier()  # all have read the checkpoint before rank 0 writes another
     if rank == 0:
         remove_leftovers(folder)
@@ -142,6 +144,28 @@ def take_up(
         progress.loss_sum, progress.right, progress.seen = progress.loss_sum * 0, progress.right * 0, 0
     print(f"resuming {folder} in epoch {progress.epoch}, after {progress.steps:,} steps")
     return progress
+
+
+def _check_weights(folder: Path, progress: Progress, settings: argparse.Namespace) -> None:
+    """Where the best weights cannot be read, the best from here on take their place; ValueError if none are to come."""
+    for name in ("best.safetensors", "last.safetensors"):
+        problem, reason = _why_unreadable(folder / name), ended(progress, settings)
+        if problem and reason:
+            raise ValueError(f"{problem}; {reason}, so it is not made again: wanted more --epochs")
+        if problem and name == "best.safetensors":
+            print(f"{problem}; the best epoch from here on takes its place")
+            progress.best_accuracy, progress.best_epoch = -1.0, 0
+
+
+def _why_unreadable(weights: Path) -> str:
+    """What is wrong with a file of weights, "" if nothing."""
+    try:
+        mydl.load(weights)
+    except OSError as error:
+        return f"{weights}: {error.strerror or error}"
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def ended(progress: Progress, settings: argparse.Namespace) -> str:
@@ -220,7 +244,9 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
     print(f"{settings.model}, {parameters:,} parameters; {sizes}")
 
     # ---- the loop
-    history = History(folder / "history.csv" if rank == 0 else None, progress.history)
+    history = History(folder / "history.csv" if rank == 0 else None, progress.history[:-1])
+    for row in progress.history[-1:]:
+        history.append(**row)  # which makes the file what the checkpoint has, whatever became of it
     events = EventFile(folder, len(history)) if settings.tensorboard and rank == 0 else None
     saved = time.monotonic()
     with stop_requests() as stop_requested:

@@ -287,3 +287,9 @@ def test_shorter_vectors(features, lanes, tmp_path):
     program = COMPARE + f"assert LANES == {lanes}, LANES\n"
     done = run(program, NUMBA_CPU_NAME=name, NUMBA_CPU_FEATURES=features, NUMBA_CACHE_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
+
+
+def test_a_result_beyond_memory_is_refused_at_once(implementation):
+    x, w = np.ones((1, 1, 8, 8), np.float32), np.ones((4, 1, 3, 3), np.float32)
+    with pytest.raises((MemoryError, ValueError)):
+        implementation.conv2d(x, w, None, (1, 1), (10**9, 10**9), (1, 1), 1)

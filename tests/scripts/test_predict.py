@@ -103,6 +103,14 @@ def test_probabilities_are_those_of_the_test_set(finished, pictures, capsys):
         assert all("figure" not in answer for answer in found)
 
 
+def test_what_cannot_be_drawn_is_told_all_the_same(run_copy, pictures, capsys):
+    (one,) = pictures(PIXELS[0])
+    (run_copy / "figs").write_text("no folder")
+    with pytest.raises(OSError, match="figs"):
+        predict.main([str(run_copy), one])
+    assert capsys.readouterr().out.splitlines()[1].split() == ["class", "probability"]
+
+
 def test_table_and_figures(run_copy, pictures, tmp_path, capsys):
     (one,) = pictures(PIXELS[0])
     predict.main([str(run_copy), one])

@@ -234,6 +234,24 @@ def test_runs_that_cannot_be_resumed(refused, tmp_path, run_copy):
     assert line == f"{run_copy}: no checkpoint.safetensors in it, so there is nothing to resume"
 
 
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
+def test_files_of_a_run_that_were_harmed(refused, run_copy, capsys, harm):
+    before = outcome(run_copy)
+    (run_copy / "history.csv").write_bytes(b"garbage\0")
+    train(run_copy, "--resume")
+    assert outcome(run_copy) == before
+    for name in ("last.safetensors", "best.safetensors"):
+        harm(run_copy / name)
+        line = refused(train_model, "--resume", "--out", run_copy)
+        assert name in line
+        assert line.endswith("2 of 2 epochs are done, so it is not made again: wanted more --epochs")
+    capsys.readouterr()
+    train(run_copy, "--resume", "--epochs", 3)
+    assert "the best epoch from here on takes its place" in capsys.readouterr().out
+    rows, best, last = outcome(run_copy)
+    assert len(rows) == 3 and best == last
+
+
 def _changed(path: Path, **changes: object) -> None:
     """Write the checkpoint anew with other values; keys name places, such as parts__optimizer__state."""
     content = mydl.load(path)

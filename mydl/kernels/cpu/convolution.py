@@ -31,16 +31,16 @@ def conv2d(x, w, b, stride, padding, dilation, groups):
     bias, b_stride = (_NO_BIAS, 0) if b is None else (b, 1)
     if not _served(x, w, bias):
         return reference.conv2d(x, w, b, stride, padding, dilation, groups)
+    size = (
+        (x.shape[2 + a] + 2 * padding[a] - dilation[a] * (w.shape[2 + a] - 1) - 1) // stride[a] + 1 for a in range(2)
+    )
+    y = np.empty((len(x), len(w), *size), np.float32)  # before the plans, which are long where this is beyond memory
     tiles = winograd.tile_plan(x.shape, w.shape, stride, padding, dilation, groups)
-    if tiles:
-        kernels = w.reshape(groups, -1, w.shape[1], 9)
-        y = winograd.convolve(tiles, x, kernels, bias, b_stride)
-        if y is not None:
-            return y
+    if tiles and winograd.convolve(tiles, x, w.reshape(groups, -1, w.shape[1], 9), bias, b_stride, y):
+        return y
     plan = forward_plan(x.shape, w.shape, stride, padding, dilation, groups)
     if not plan:
         return reference.conv2d(x, w, b, stride, padding, dilation, groups)
-    y = np.empty((len(x), len(w), *plan.sizes[9:11]), np.float32)
     direct.convolve(plan, x, w, bias, b_stride, y)
     return y
 
@@ -55,18 +55,17 @@ def conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups):
     """
     if not _served(grad, w):
         return reference.conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups)
+    dx = np.empty(input_shape, np.float32)
     # A convolution itself, with the weights turned round and the padding that makes up for the other.
     w_shape = groups * w.shape[1], len(w) // groups, *w.shape[2:]
     tiles = winograd.tile_plan(grad.shape, w_shape, stride, (2 - padding[0], 2 - padding[1]), dilation, groups)
     if tiles:
-        kernels = w.reshape(groups, -1, w.shape[1], 9)[..., ::-1].swapaxes(1, 2)
-        dx = winograd.convolve(tiles, grad, kernels, _NO_BIAS, 0)
-        if dx is not None:
+        turned = w.reshape(groups, -1, w.shape[1], 9)[..., ::-1].swapaxes(1, 2)
+        if winograd.convolve(tiles, grad, turned, _NO_BIAS, 0, dx):
             return dx
     plan = input_grad_plan(tuple(input_shape), w.shape, grad.shape[2:], stride, padding, dilation, groups)
     if not plan or not np.isfinite(w).all():
         return reference.conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups)
-    dx = np.empty(input_shape, np.float32)
     direct.convolve(plan, grad, w, _NO_BIAS, 0, dx)
     return dx
 

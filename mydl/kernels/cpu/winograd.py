@@ -5,7 +5,7 @@ d that it reads and of a kernel g, y = Aᵀ [Σ (G g Gᵀ) · (Bᵀ d B)] A, the
 dot element by element (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015). A, B and G take
 polynomials by their values at 0, ±3/4, ±3/2 and infinity, points that round little: with 64 channels the error is
 2.5 times that of the plain sum, a millionth of the results' deviation. It is relative to the largest pixel of a tile.
-A value that is not finite would spread over its tile, so then nothing is given.
+A value that is not finite would spread over its tile, so then the result is of no use.
 
 A vector holds the same pixel of LANES images (see `planes.py`), so it takes batches of about LANES images.
 """
@@ -104,24 +104,23 @@ def tile_plan(x_shape, w_shape, stride, padding, dilation, groups) -> _Plan | No
     )  # fmt: skip
 
 
-def convolve(plan: _Plan, x: np.ndarray, kernels: np.ndarray, b: np.ndarray, b_stride: int) -> np.ndarray | None:
-    """The convolution of x with kernels (groups, output channels, channels, 9); None if a result is not finite.
+def convolve(plan: _Plan, x: np.ndarray, kernels: np.ndarray, b: np.ndarray, b_stride: int, y: np.ndarray) -> bool:
+    """Fill y with the convolution of x with kernels (groups, output channels, channels, 9), and say if it is finite.
 
     The bias of output channel o is b[o · b_stride].
 
-    >>> x, w = np.ones((16, 16, 6, 6), np.float32), np.ones((1, 16, 16, 9), np.float32)
+    >>> x, w, y = (np.ones(shape, np.float32) for shape in ((16, 16, 6, 6), (1, 16, 16, 9), (16, 16, 4, 4)))
     >>> plan = tile_plan(x.shape, (16, 16, 3, 3), (1, 1), (0, 0), (1, 1), 1)
-    >>> convolve(plan, x, w, np.zeros(1, np.float32), 0)[0, 0, 0]
-    array([144., 144., 144., 144.], dtype=float32)
+    >>> convolve(plan, x, w, np.zeros(1, np.float32), 0, y), y[0, 0, 0]
+    (True, array([144., 144., 144., 144.], dtype=float32))
     """
-    y = np.empty((len(x), kernels.shape[0] * kernels.shape[1], *plan.sizes[6:8]), np.float32)
     tasks = tasks_for(plan, plan.units)
     sums = np.zeros((tasks, LANES), np.float32)
     launch(
         _convolve_tasks, (tasks - 1) * PARALLEL_FROM, tasks, y, plain(x), _products_of(kernels), plain(b), b_stride,
         scratch_memory(tasks * plan.scratch), plan.scratch, plan.units, plan.sizes, plan[1:7], sums,
     )  # fmt: skip
-    return y if np.isfinite(sums).all() else None
+    return bool(np.isfinite(sums).all())
 
 
 @np.errstate(all="ignore")  # NaN and inf go through
