@@ -1,7 +1,7 @@
 """The three convolutions of float32 arrays, by the way that suits the shapes.
 
-Batches under 3×3 kernels go by tiles (`winograd.py`), which take a quarter of the multiplications and round
-otherwise than the definition; the rest goes tap by tap (`direct.py`). Other dtypes, empty arrays and shapes for which
+Batches under 3×3 kernels go by tiles (`winograd.py`, `winograd_weights.py`): a quarter of the multiplications, rounded
+otherwise than the definition. The rest goes tap by tap (`direct.py`). Other dtypes, empty arrays and shapes for which
 planes waste most of the work (a kernel about as large as the image, for which BLAS is better) go to the reference, and
 so does the rare case in which a padding zero or a zero in a gap would meet a factor that is not finite and make a NaN
 where the definition has none.
