@@ -30,11 +30,11 @@ def warm() -> float:
     x = np.linspace(-1, 1, 16 * 4 * 16 * 16, dtype=np.float32).reshape(16, 4, 16, 16)
     once, none = (1, 1), (0, 0)
 
-    for channels in (4, 16):  # tap by tap, and by tiles
-        batch, w = x.reshape(16, channels, -1, 16), np.ones((channels, channels, 3, 3), np.float32)
-        y = cpu.conv2d(batch, w, None, once, once, once, 1)
-        cpu.conv2d_input_grad(y, w, batch.shape, once, once, once, 1)
-        cpu.conv2d_weight_grad(y, batch, w.shape, once, once, once, 1)
+    for count in (4, 16):  # tap by tap, and by tiles
+        images, w = x.reshape(16, count, -1, 16), np.ones((count, count, 3, 3), np.float32)
+        y = cpu.conv2d(images, w, None, once, once, once, 1)
+        cpu.conv2d_input_grad(y, w, images.shape, once, once, once, 1)
+        cpu.conv2d_weight_grad(y, images, w.shape, once, once, once, 1)
 
     y, indices = cpu.max_pool2d(x, (2, 2), (2, 2), none, once, False)
     cpu.max_pool2d_backward(y, indices, x.shape)
