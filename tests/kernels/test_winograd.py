@@ -98,6 +98,13 @@ def test_input_grad(name):
     assert_close(conv2d_input_grad(*backwards, x.shape, *rest), wanted)
 
 
+def test_an_input_with_a_line_that_no_output_belongs_to():
+    x, w, _, rest = random_case(TILED["planes of 14"])
+    grad = output_grad(x, w, rest)
+    larger = conv2d_input_grad(grad, w, (*x.shape[:2], 15, 15), *rest)
+    assert_close(larger[:, :, :14, :14], exact(reference.conv2d_input_grad, grad, w, x.shape, *rest))
+
+
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_weight_grad(name):
     x, w, _, rest = random_case(WEIGHTS[name])

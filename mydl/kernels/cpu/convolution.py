@@ -59,7 +59,7 @@ def conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups):
     # A convolution itself, with the weights turned round and the padding that makes up for the other.
     w_shape = groups * w.shape[1], len(w) // groups, *w.shape[2:]
     tiles = winograd.tile_plan(grad.shape, w_shape, stride, (2 - padding[0], 2 - padding[1]), dilation, groups)
-    if tiles:
+    if tiles and tiles.sizes[6:8] == tuple(input_shape[2:]):  # nothing is checked where the results are written
         turned = w.reshape(groups, -1, w.shape[1], 9)[..., ::-1].swapaxes(1, 2)
         if winograd.convolve(tiles, grad, turned, _NO_BIAS, 0, dx):
             return dx
