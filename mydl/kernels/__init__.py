@@ -11,6 +11,7 @@ array([0., 2.])
 
 from __future__ import annotations
 
+import gc
 import importlib
 from types import ModuleType
 
@@ -67,7 +68,7 @@ class use:
         if name is None:
             _for_numpy = _why_slow = None
         elif name == "cpu":
-            _for_numpy, _why_slow = importlib.import_module("mydl.kernels.cpu"), None
+            _for_numpy, _why_slow = _import_cpu(), None
         elif name == "reference":
             _for_numpy = reference
             _why_slow = 'the plain NumPy kernels were chosen by mydl.kernels.use("reference")'
@@ -86,7 +87,7 @@ def _choose() -> ModuleType:
     """Decide which kernels serve NumPy arrays from now on."""
     global _for_numpy, _why_slow
     try:
-        _for_numpy, _why_slow = importlib.import_module("mydl.kernels.cpu"), None
+        _for_numpy, _why_slow = _import_cpu(), None
     except ImportError as error:
         if error.name is None or error.name.split(".")[0] not in ("numba", "llvmlite"):
             raise
@@ -101,3 +102,21 @@ def _choose() -> ModuleType:
             "kernels run now"
         )
     return _for_numpy
+
+
+def _import_cpu() -> ModuleType:
+    """Import the kernels and Numba with them, without looking for garbage meanwhile.
+
+    Numba makes some 100,000 objects that all stay: the collector would go through them again and again, for a tenth of
+    the time to a process's first step. Frozen and let go again they are old, which the next collection need not visit.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return importlib.import_module("mydl.kernels.cpu")
+    finally:
+        if not gc.get_freeze_count():  # else the caller froze what should remain so
+            gc.freeze()
+            gc.unfreeze()
+        if collects:
+            gc.enable()

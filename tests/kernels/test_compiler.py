@@ -100,3 +100,29 @@ def test_the_other_process_does_not_stay():
     assert process.stdout.read() == "" and process.wait() == 0
     process.stdin.close()
     process.stdout.close()
+
+
+@pytest.mark.parametrize("collects", [True, False])
+@pytest.mark.parametrize("freezes", [True, False])
+def test_the_collector_is_as_it_was_once_the_kernels_are_imported(collects, freezes):
+    """It pauses meanwhile; a cycle from before is found later, but not what the program had frozen."""
+    program = f"""
+import gc, weakref
+import numpy as np
+from mydl import kernels
+
+class Node:
+    pass
+
+node = Node()
+node.itself, gone = node, weakref.ref(node)
+del node
+{"" if collects else "gc.disable()"}
+{"gc.freeze()" if freezes else ""}
+kernels.of(np.zeros(1))
+enabled = gc.isenabled()
+gc.collect()
+print(enabled, gc.get_freeze_count() > 0, gone() is None)
+"""
+    done = run(program)
+    assert done.stdout.split() == [str(collects), str(freezes), str(not freezes)], done.stderr

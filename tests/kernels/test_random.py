@@ -29,7 +29,7 @@ def on_host(request):
     return importlib.import_module(f"mydl.kernels.{request.param}")
 
 
-@pytest.mark.parametrize("count", [5, 40_000, 65_539])
+@pytest.mark.parametrize("count", [1, 5, 40_000, 65_539])
 @pytest.mark.parametrize("counters", [(0,), (2**64 - 1, 2**64 - 1, 2**63, 7)])
 def test_kernels_draw_numpys_words(on_host, count, counters):
     found = on_host.philox_words(np.zeros(1), philox(2**64 - 3, *counters).bit_generator, count)

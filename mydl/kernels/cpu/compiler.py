@@ -137,3 +137,4 @@ def _forget_stale() -> None:
 _compiler = _Compiler()
 event.register("numba:compile", _compiler)
 _forget_stale()
+_in_the_folder()  # the first call of compiled code has Numba load all that it knows: here, not in a model's first step
