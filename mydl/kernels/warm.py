@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from types import ModuleType
 
 import numpy as np
 
@@ -16,7 +17,7 @@ __all__ = ["warm"]
 
 
 def warm() -> float:
-    """Call every CPU kernel once on small arrays of float32, which they serve; return the seconds it took.
+    """Call every CPU kernel on a small and on a larger array of float32, which they serve; return the seconds it took.
 
     Raises:
         ImportError: Numba is not installed.
@@ -27,11 +28,17 @@ def warm() -> float:
     started = time.perf_counter()
     from mydl.kernels import cpu
 
-    x = np.linspace(-1, 1, 16 * 4 * 16 * 16, dtype=np.float32).reshape(16, 4, 16, 16)
+    for images in (4, 256):  # for the caller's thread alone, and for all
+        _call_each(cpu, np.linspace(-1, 1, images * 1024, dtype=np.float32).reshape(images, 4, 16, 16))
+    return time.perf_counter() - started
+
+
+def _call_each(cpu: ModuleType, x: np.ndarray) -> None:
+    """Call every kernel on as much as x holds."""
     once, none = (1, 1), (0, 0)
 
     for count in (4, 16):  # tap by tap, and by tiles
-        images, w = x.reshape(16, count, -1, 16), np.ones((count, count, 3, 3), np.float32)
+        images, w = x.reshape(-1, count, 16, 16), np.ones((count, count, 3, 3), np.float32)
         y = cpu.conv2d(images, w, None, once, once, once, 1)
         cpu.conv2d_input_grad(y, w, images.shape, once, once, once, 1)
         cpu.conv2d_weight_grad(y, images, w.shape, once, once, once, 1)
@@ -41,33 +48,27 @@ def warm() -> float:
     y = cpu.avg_pool2d(x, (2, 2), (2, 2), none, False, True, None)
     cpu.avg_pool2d_backward(y, x.shape, (2, 2), (2, 2), none, False, True, None)
 
-    for batch in (x, x.reshape(256, 64)):
+    for batch in (x, x.reshape(-1, 64)):
         channels = np.ones(batch.shape[1], np.float32)
         _, mean, _, inv_std = cpu.batch_norm(batch, channels, channels, 1e-5)
         cpu.batch_norm_backward(batch, batch, channels, mean, inv_std)
-    cpu.batch_norm_eval(
-        x, np.ones(4, np.float32), np.ones(4, np.float32), np.ones(4, np.float32), np.ones(4, np.float32), 1e-5
-    )
+        cpu.batch_norm_eval(batch, channels, channels, channels, channels, 1e-5)
 
-    for size in (x.size, 2**18):  # on one thread, and on all
-        cpu.relu(np.zeros(size, np.float32))
-        cpu.philox_words(x, np.random.Philox(0), size)
-    cpu.relu_backward(x, x)
+    cpu.relu_backward(x, cpu.relu(x))
     cpu.erf(x)
-    cpu.dropout(x, np.zeros(x.size, np.uint16), 1, 1.0)
+    cpu.dropout(x, cpu.dropout_draws(x, np.random.Philox(0), x.size), 1, 1.0)
 
-    logits, target = x.reshape(256, 64), np.zeros(256, np.int64)
+    logits, target = x.reshape(-1, 64), np.zeros(x.size // 64, np.int64)
     rows, log_sum_exp = cpu.cross_entropy(logits, target, None, -100, 0.0)
     cpu.cross_entropy_backward(rows, logits, log_sum_exp, target, None, -100, 0.0)
     cpu.softmax_backward(logits, cpu.softmax(logits, -1), -1)
     cpu.log_softmax_backward(logits, cpu.log_softmax(logits, -1), -1)
 
-    p, g, m, v, vmax = np.zeros((5, 16), np.float32)
+    p, g, m, v, vmax = np.zeros((5, x.size), np.float32)
     for buffer in (None, m):
         cpu.sgd_step(p, g, buffer, 0.1, 0.9, 0.0, 0.0, False, True, False)
     for largest in (None, vmax):
         cpu.adam_step(p, g, m, v, largest, 1, 0.1, 0.9, 0.999, 1e-8, 0.0, False, False)
-    return time.perf_counter() - started
 
 
 def main(argv: list[str] | None = None) -> None:

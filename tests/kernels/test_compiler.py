@@ -81,7 +81,7 @@ assert cpu.relu(np.array([-1, 2] * 20000, np.float32)).sum() == 40000
 
 def test_the_other_process_ends_with_its_parent_and_is_replaced_where_it_has_gone():
     cpu.relu(np.zeros(2**18, np.float32))
-    (types, *_) = elementwise._relu.signatures
+    (types, *_) = elementwise._relu.parallel.signatures
     asked = compiler._Compiler()
     assert asked._ask("mydl.kernels.cpu.elementwise", "_relu", types)
     first = asked.process

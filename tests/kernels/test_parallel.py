@@ -10,6 +10,9 @@ import pytest
 
 numba = pytest.importorskip("numba")
 
+from numba import prange  # noqa: E402
+
+from mydl.backend import get_num_threads  # noqa: E402
 from mydl.kernels.cpu import cross_entropy, relu  # noqa: E402 - needs Numba
 from mydl.kernels.cpu.compiler import compile_parallel  # noqa: E402
 from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch  # noqa: E402
@@ -18,8 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @compile_parallel(cache=False)
-def _threads_seen():
-    return numba.get_num_threads()
+def _note_threads(seen):
+    for i in prange(seen.size):
+        seen[i] = numba.get_thread_id()
 
 
 def test_kernels_may_be_called_from_several_python_threads(rng):
@@ -36,11 +40,13 @@ def test_kernels_may_be_called_from_several_python_threads(rng):
         list(pool.map(work, range(8)))
 
 
-@pytest.mark.filterwarnings("ignore::numba.NumbaPerformanceWarning")  # nothing in it to run in parallel
-def test_small_work_stays_on_one_thread_and_leaves_numbas_setting_alone():
+def test_small_work_stays_on_the_callers_thread_and_numbas_setting_is_left_alone():
     before = numba.get_num_threads()
-    assert launch(_threads_seen, PARALLEL_FROM - 1) == 1
-    assert launch(_threads_seen, PARALLEL_FROM) == before
+    seen = np.full(1000, -1)
+    launch(_note_threads, PARALLEL_FROM - 1, seen)
+    assert set(seen) == {0}
+    launch(_note_threads, PARALLEL_FROM, seen)
+    assert set(seen) == set(range(min(get_num_threads(), numba.config.NUMBA_NUM_THREADS)))
     assert numba.get_num_threads() == before
 
 

@@ -64,10 +64,7 @@ def convolve(plan: Plan, x, w, b, b_stride: int, y) -> None:
     tasks = tasks_for(plan, plan.units)
     each = plan.scratch + len(plan.tables.passes) * CHANNELS * plan.sizes[-1] + 2 * LANES
     scratch = scratch_memory(tasks * each)
-    if tasks == 1:
-        _convolve_units(0, 1, *arrays, scratch, plan.units, plan.packed)
-    else:
-        launch(_convolve_tasks, PARALLEL_FROM, tasks, *arrays, scratch, each, plan.units, plan.packed)
+    launch(_convolve_tasks, (tasks - 1) * PARALLEL_FROM, tasks, *arrays, scratch, each, plan.units, plan.packed)
 
 
 @compile_parallel()

@@ -7,10 +7,9 @@ import math
 import numpy as np
 from numba import prange
 
-from mydl.backend import get_num_threads
 from mydl.kernels import reference
-from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
-from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch
+from mydl.kernels.cpu.compiler import compile_parallel
+from mydl.kernels.cpu.parallel import launch
 
 __all__ = ["dropout", "erf", "relu", "relu_backward"]
 
@@ -20,35 +19,22 @@ EACH = 16
 
 
 def _served(*arrays: np.ndarray) -> bool:
-    """Whether the kernels here take the arrays; NumPy is as fast on small ones."""
-    first = arrays[0]
-    return first.size >= PARALLEL_FROM and all(
-        a.dtype == np.float32 and a.flags.c_contiguous and a.shape == first.shape for a in arrays
-    )
+    """Whether the kernels here take the arrays."""
+    return all(a.dtype == np.float32 and a.flags.carray and a.shape == arrays[0].shape for a in arrays)
 
 
 def relu(x: np.ndarray) -> np.ndarray:
     """max(x, 0); see `reference.relu`."""
-    if x.dtype != np.float32 or not x.flags.carray:  # contiguous, aligned and writable, as `_relu` is compiled for
+    if x.dtype != np.float32 or not x.flags.carray:  # `_served` would cost as much as a small array's result
         return reference.relu(x)
     y = np.empty_like(x)
-    if x.size < EACH * PARALLEL_FROM:
-        _relu_some(x.reshape(-1), y.reshape(-1))  # `launch` would cost as much as the work
-    else:
-        launch(_relu, x.size // EACH, get_num_threads(), x.reshape(-1), y.reshape(-1))
+    launch(_relu, x.size // EACH, x.reshape(-1), y.reshape(-1))
     return y
 
 
 @compile_parallel()
-def _relu(tasks, x, y):
-    for task in prange(tasks):
-        first, end = x.size * task // tasks, x.size * (task + 1) // tasks
-        _relu_some(x[first:end], y[first:end])
-
-
-@compile_serial()
-def _relu_some(x, y):
-    for i in range(x.size):
+def _relu(x, y):
+    for i in prange(x.size):
         y[i] = np.float32(0) if x[i] < 0 else x[i]
 
 

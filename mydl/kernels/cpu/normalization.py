@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from mydl.backend import get_num_threads
 from mydl.kernels import reference
-from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
-from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch
+from mydl.kernels.cpu.compiler import compile_parallel
+from mydl.kernels.cpu.parallel import launch
 
 __all__ = ["batch_norm", "batch_norm_backward", "batch_norm_eval"]
 
@@ -249,24 +248,12 @@ def batch_norm_eval(
     x = np.ascontiguousarray(x)
     y = np.empty_like(x)
     planes = len(x) * x.shape[1]
-    arrays = x.reshape(planes, -1), weight, bias, mean, var, float(eps), y.reshape(planes, -1)
-    if x.size < PARALLEL_FROM:
-        _scale_and_shift_some(0, planes, *arrays)  # `launch` would cost more than the work
-    else:
-        launch(_scale_and_shift, x.size, get_num_threads(), *arrays)
+    launch(_scale_and_shift, x.size, x.reshape(planes, -1), weight, bias, mean, var, float(eps), y.reshape(planes, -1))
     return y
 
 
 @compile_parallel()
-def _scale_and_shift(tasks, x, weight, bias, mean, var, eps, y):
-    for task in prange(tasks):
-        first, end = len(x) * task // tasks, len(x) * (task + 1) // tasks
-        _scale_and_shift_some(first, end, x, weight, bias, mean, var, eps, y)
-
-
-@compile_serial()
-def _scale_and_shift_some(first, end, x, weight, bias, mean, var, eps, y):
-    """Planes `first` to `end`."""
+def _scale_and_shift(x, weight, bias, mean, var, eps, y):
     channels = mean.size
     scale, shift = np.empty((2, channels), np.float32)
     for c in range(channels):
@@ -276,7 +263,7 @@ def _scale_and_shift_some(first, end, x, weight, bias, mean, var, eps, y):
         shift[c] = -mean[c] * scale[c]
         if bias is not None:
             shift[c] += bias[c]
-    for i in range(first, end):
+    for i in prange(len(x)):
         a, b = scale[i % channels], shift[i % channels]
         for j in range(x.shape[1]):
             y[i, j] = x[i, j] * a + b

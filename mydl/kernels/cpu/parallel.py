@@ -1,19 +1,18 @@
 """How kernels use the processor's cores: beside each other, beside BLAS and beside other Python threads.
 
-Every parallel kernel is called through `launch`.
+Every kernel is called through `launch`.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import numba
 
 from mydl import backend
-from mydl.kernels.cpu.compiler import Compiled
+from mydl.kernels.cpu.compiler import Compiled, Kernel
 
 __all__ = ["PARALLEL_FROM", "launch"]
 
@@ -48,23 +47,24 @@ def _num_threads() -> int:
     return min(backend.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
 
 
-def launch(kernel: Callable[..., Any], work: int, *arguments: Any) -> Any:
-    """Call a compiled kernel, on all of mydl's threads if `work` is large enough and on the caller's alone if
-    not.
+def launch(kernel: Kernel, work: int, *arguments: Any) -> Any:
+    """Call a kernel, on all of mydl's threads if `work` is large enough and on the caller's alone if not.
 
-    One kernel runs at a time, whichever Python thread asks: not all of Numba's threading layers allow more,
-    and each kernel has use for every core. Numba's own number of threads, a setting of the calling Python
-    thread, is the same afterwards.
+    One kernel uses the threads at a time, whichever Python thread asks: not all of Numba's threading layers allow more,
+    and each kernel has use for every core. Numba's own number of threads, a setting of the calling Python thread, is
+    the same afterwards.
     """
-    threads = _num_threads() if work >= PARALLEL_FROM else 1
+    if work < PARALLEL_FROM:
+        return kernel.alone(*arguments)
+    threads = _num_threads()
     with _one_at_a_time:
         before = numba.get_num_threads()
         if threads != before:
             numba.set_num_threads(threads)
         try:
-            return kernel(*arguments)
+            return kernel.parallel(*arguments)
         except Compiled:
-            return kernel(*arguments)
+            return kernel.parallel(*arguments)
         finally:
             if threads != before:
                 numba.set_num_threads(before)

@@ -7,10 +7,9 @@ from llvmlite import ir
 from numba import prange, types
 from numba.extending import intrinsic
 
-from mydl.backend import get_num_threads
 from mydl.kernels import reference
-from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
-from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch
+from mydl.kernels.cpu.compiler import compile_parallel
+from mydl.kernels.cpu.parallel import launch
 from mydl.kernels.reference.random import KEY_STEPS, MULTIPLIERS
 
 __all__ = ["dropout_draws", "philox_words"]
@@ -19,8 +18,9 @@ _FACTOR_0, _FACTOR_1 = (np.uint64(factor) for factor in MULTIPLIERS)
 _STEP_0, _STEP_1 = (np.uint64(step) for step in KEY_STEPS)
 
 
-# Two threads save little on fewer words than these, and between two matrix products they lose more to BLAS's threads.
-SERIAL_BELOW = 4 * PARALLEL_FROM
+# So many words count as one unit of work: on fewer than 65,536 two threads save little, and between two matrix products
+# they lose more to BLAS's threads.
+EACH = 4
 
 
 def philox_words(like: np.ndarray, source: np.random.Philox, count: int) -> np.ndarray:
@@ -28,28 +28,16 @@ def philox_words(like: np.ndarray, source: np.random.Philox, count: int) -> np.n
     state = source.state["state"]
     if state["counter"][0]:  # a count that goes on might run over into the next word
         return reference.philox_words(like, source, count)
-    blocks = -(-count // 4)
-    words = np.empty((blocks, 4), np.uint64)
-    if count < SERIAL_BELOW:
-        _fill(state["key"], state["counter"], 0, words)  # `launch` would cost as much as the work
-    else:
-        launch(_philox, count, get_num_threads(), state["key"], state["counter"], words)
+    words = np.empty((-(-count // 4), 4), np.uint64)
+    launch(_philox, count // EACH, state["key"], state["counter"], words)
     return words.reshape(-1)[:count]
 
 
 @compile_parallel()
-def _philox(tasks, key, counter, words):
-    for task in prange(tasks):
-        first, end = len(words) * task // tasks, len(words) * (task + 1) // tasks
-        _fill(key, counter, first, words[first:end])
-
-
-@compile_serial()
-def _fill(key, counter, first, words):
-    """The blocks of words from number `first` on."""
-    for i in range(len(words)):
+def _philox(key, counter, words):
+    for i in prange(len(words)):
         k0, k1 = key[0], key[1]
-        x0, x1, x2, x3 = np.uint64(first + i) + np.uint64(1), counter[1], counter[2], counter[3]
+        x0, x1, x2, x3 = np.uint64(i) + np.uint64(1), counter[1], counter[2], counter[3]
         for _ in range(10):
             (high0, low0), (high1, low1) = _product(x0, _FACTOR_0), _product(x2, _FACTOR_1)
             x0, x1, x2, x3 = high1 ^ x1 ^ k0, low1, high0 ^ x3 ^ k1, low0
