@@ -28,9 +28,9 @@ __all__ = ["Compiled", "Kernel", "compile_parallel", "compile_serial"]
 
 IDLE = 30.0  # seconds without a request after which the process that compiles gives its memory back
 
-# For the serial pieces that kernels are made of. NumPy's error model divides by zero as IEEE 754 does instead of
-# testing for it. Compiled code releases the GIL.
-compile_serial = functools.partial(numba.njit, nogil=True, cache=True, error_model="numpy")
+# NumPy's error model divides by zero as IEEE 754 does instead of testing for it. Compiled code releases the GIL.
+_compile = functools.partial(numba.njit, nogil=True, cache=True, error_model="numpy")
+compile_serial = _compile  # for the serial pieces that kernels are made of
 
 
 class Kernel:
@@ -41,10 +41,10 @@ class Kernel:
     """
 
     def __init__(self, function: FunctionType, **options: Any) -> None:
-        self.parallel = compile_serial(parallel=True, **options)(function)
+        self.parallel = _compile(parallel=True, **options)(function)
         twin = FunctionType(function.__code__, function.__globals__, function.__name__)
         twin.__qualname__ = f"{function.__qualname__}_alone"  # after which the compiled code's file is named
-        self.alone = compile_serial(**options)(twin)
+        self.alone = _compile(**options)(twin)
 
 
 def compile_parallel(**options: Any) -> Callable[[FunctionType], Kernel]:

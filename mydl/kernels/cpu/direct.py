@@ -54,7 +54,11 @@ def plain(x: np.ndarray) -> np.ndarray:
 
 
 def tasks_for(plan: Plan, pieces: int) -> int:
-    """Among how many threads to share the work: one each for what takes at least as long as to wake it."""
+    """Among how many threads to share the work: one each for what takes at least as long as to wake it.
+
+    Sums in the kernels that are shared so are in their own order (`fastmath=False`): compiled for one thread alone they
+    must have the bits that they have on many.
+    """
     return max(1, min(backend.get_num_threads(), pieces, plan.operations // _OPERATIONS_WORTH_A_THREAD))
 
 
@@ -67,7 +71,7 @@ def convolve(plan: Plan, x, w, b, b_stride: int, y) -> None:
     launch(_convolve_tasks, (tasks - 1) * PARALLEL_FROM, tasks, *arrays, scratch, each, plan.units, plan.packed)
 
 
-@compile_parallel()
+@compile_parallel(fastmath=False)
 def _convolve_tasks(tasks, y, x, w, b, b_stride, scratch, each, units, packed):
     for task in prange(tasks):
         _convolve_units(np.int64(task), tasks, y, x, w, b, b_stride, scratch + 4 * np.int64(task) * each, units, packed)
@@ -231,7 +235,7 @@ def correlate(plan: Plan, grad, x, groups: int, dw) -> None:
     )  # fmt: skip
 
 
-@compile_parallel()
+@compile_parallel(fastmath=False)
 def _correlate_tasks(tasks, dw, grad, x, scratch, each, partial, chunks, packed):
     partials = scratch + 4 * tasks * each
     for task in prange(tasks):

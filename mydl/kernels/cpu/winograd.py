@@ -138,7 +138,7 @@ def _products_of(kernels: np.ndarray) -> np.ndarray:
     return KERNEL_TO_PRODUCTS @ by_place.reshape(groups * blocks, 9, -1)
 
 
-@compile_parallel()
+@compile_parallel(fastmath=False)
 def _convolve_tasks(tasks, y, x, u, b, b_stride, scratch, each, units, sizes, tables, sums):
     for task in prange(tasks):
         _convolve_units(

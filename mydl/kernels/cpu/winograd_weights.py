@@ -138,7 +138,7 @@ def correlate(plan: _Plan, grad: np.ndarray, x: np.ndarray) -> np.ndarray:
     return dw.transpose(0, 3, 1, 2).reshape(groups * out_channels, channels, 3, 3)
 
 
-@compile_parallel()
+@compile_parallel(fastmath=False)
 def _correlate_tasks(tasks, products, grad, x, scratch, each, chunks, partial, units, sizes, tables):
     partials = scratch + 4 * np.int64(tasks) * each
     for task in prange(tasks):
