@@ -55,6 +55,7 @@ class use:
     Raises:
         ValueError: no kernels have that name.
         ImportError: "cpu" was asked for and Numba cannot be imported.
+        RuntimeError: "cpu" was asked for and Numba may not compile, or not keep what it compiles.
 
     >>> with use("reference"):
     ...     print(why_slow())
@@ -94,13 +95,13 @@ def _choose() -> ModuleType:
         _for_numpy = reference
         _why_slow = f"`pip install numba` makes mydl faster: the plain NumPy kernels run now ({error})"
     except RuntimeError as error:
-        if "cannot cache" not in str(error):
+        if "cannot cache" in str(error):
+            fault = "Numba found no folder where it may keep compiled kernels (name one in NUMBA_CACHE_DIR)"
+        elif "NUMBA_DISABLE_JIT" in str(error):
+            fault = str(error)
+        else:
             raise
-        _for_numpy = reference
-        _why_slow = (
-            "Numba found no folder where it may keep compiled kernels (name one in NUMBA_CACHE_DIR): the plain NumPy "
-            "kernels run now"
-        )
+        _for_numpy, _why_slow = reference, f"{fault}: the plain NumPy kernels run now"
     return _for_numpy
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -67,3 +68,18 @@ print(kernels.why_slow())
 def test_without_a_folder_for_compiled_kernels_the_plain_ones_run():
     done = subprocess.run([sys.executable, "-c", WITHOUT_A_FOLDER], capture_output=True, text=True, cwd=ROOT)
     assert "name one in NUMBA_CACHE_DIR" in done.stdout, done.stderr
+
+
+def test_where_numba_may_not_compile_the_plain_ones_run():
+    program = """
+import mydl
+from mydl import kernels
+
+assert mydl.relu(mydl.tensor([-1.0, 2.0])).tolist() == [0, 2]
+print(kernels.why_slow())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+    )  # fmt: skip
+    assert done.stdout == "NUMBA_DISABLE_JIT is set: the plain NumPy kernels run now\n", done.stderr

@@ -26,6 +26,9 @@ from numba.core import event
 
 __all__ = ["Compiled", "Kernel", "compile_parallel", "compile_serial"]
 
+if numba.config.DISABLE_JIT:
+    raise RuntimeError("NUMBA_DISABLE_JIT is set")
+
 IDLE = 30.0  # seconds without a request after which the process that compiles gives its memory back
 
 # NumPy's error model divides by zero as IEEE 754 does instead of testing for it. Compiled code releases the GIL.
