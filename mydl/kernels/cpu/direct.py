@@ -21,7 +21,7 @@ from mydl.kernels.cpu.moves import (
     sum_chunks,
     zero,
 )  # fmt: skip
-from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch
+from mydl.kernels.cpu.parallel import LINE, PARALLEL_FROM, claim, launch
 from mydl.kernels.cpu.planes import SIZES, Plan, Tables
 from mydl.kernels.cpu.vectors import LANES
 
@@ -67,14 +67,15 @@ def convolve(plan: Plan, x, w, b, b_stride: int, y) -> None:
     arrays = y, plain(x), plain(w), plain(b), b_stride
     tasks = tasks_for(plan, plan.units)
     each = plan.scratch + len(plan.tables.passes) * CHANNELS * plan.sizes[-1] + 2 * LANES
-    scratch = scratch_memory(tasks * each)
+    scratch = scratch_memory(LINE + tasks * each)
     launch(_convolve_tasks, (tasks - 1) * PARALLEL_FROM, tasks, *arrays, scratch, each, plan.units, plan.packed)
 
 
 @compile_parallel(fastmath=False)
 def _convolve_tasks(tasks, y, x, w, b, b_stride, scratch, each, units, packed):
+    zero(scratch, LINE)
     for task in prange(tasks):
-        _convolve_units(np.int64(task), tasks, y, x, w, b, b_stride, scratch + 4 * np.int64(task) * each, units, packed)
+        _convolve_units(scratch, y, x, w, b, b_stride, scratch + 4 * (LINE + np.int64(task) * each), units, packed)
 
 
 @compile_serial()
@@ -95,8 +96,8 @@ def _unpacked(packed):
 
 
 @compile_serial()
-def _convolve_units(task, tasks, y_array, x_array, w_array, b_array, b_stride, planes, units, packed):
-    """A task's share of the units (group, block of images, band of rows): pack, convolve, store."""
+def _convolve_units(counter, y_array, x_array, w_array, b_array, b_stride, planes, units, packed):
+    """One unit (group, block of images, band of rows) after another, as claimed: pack, convolve, store."""
     y, x, w, b = address(y_array), address(x_array), address(w_array), address(b_array)
     sizes, (phases, passes, x_offsets, w_offsets, x_positions, pack, store) = _unpacked(packed)
     in_lanes, n, groups, in_channels, out_channels = sizes[:5]
@@ -107,7 +108,8 @@ def _convolve_units(task, tasks, y_array, x_array, w_array, b_array, b_stride, p
     spare = results + 4 * len(passes) * CHANNELS * run_stride
     zero(planes, held)
     zero(spare, 2 * LANES)
-    for unit in range(units * task // tasks, units * (task + 1) // tasks):
+    unit = claim(counter)
+    while unit < units:
         group, image, row = unit // bands // blocks, unit // bands % blocks * block, unit % bands * band
         images, end_row = min(block, n - image), min(rows, row + band)
         _pack(planes, x, group, image, images, row, end_row, spare, sizes, phases, pack)
@@ -134,6 +136,7 @@ def _convolve_units(task, tasks, y_array, x_array, w_array, b_array, b_stride, p
                     )  # fmt: skip
             channel = (image * groups + group) * out_channels + o
             _store(y, results, channel, channels, images, row, end_row, spare, sizes, passes, store)
+        unit = claim(counter)
 
 
 @compile_serial()
@@ -228,7 +231,7 @@ def correlate(plan: Plan, grad, x, groups: int, dw) -> None:
     chunks = max(1, min(_CHUNKS, plan.units // groups, max(4, _PARTIAL_BYTES // (4 * partial))))
     tasks = tasks_for(plan, chunks)
     each = plan.scratch + blocks * CHANNELS * plan.sizes[-1] + 2 * LANES
-    scratch = scratch_memory(tasks * each + chunks * partial)
+    scratch = scratch_memory(LINE + tasks * each + chunks * partial)
     launch(
         _correlate_tasks, (tasks - 1) * PARALLEL_FROM, tasks, dw, grad, x, scratch, each, partial, chunks,
         plan.packed,
@@ -237,12 +240,11 @@ def correlate(plan: Plan, grad, x, groups: int, dw) -> None:
 
 @compile_parallel(fastmath=False)
 def _correlate_tasks(tasks, dw, grad, x, scratch, each, partial, chunks, packed):
-    partials = scratch + 4 * tasks * each
+    zero(scratch, LINE)
+    partials = scratch + 4 * (LINE + tasks * each)
     for task in prange(tasks):
-        _correlate_chunks(
-            np.int64(task), tasks, chunks, grad, x, scratch + 4 * np.int64(task) * each, partials, partial,
-            packed,
-        )  # fmt: skip
+        planes = scratch + 4 * (LINE + np.int64(task) * each)
+        _correlate_chunks(scratch, chunks, grad, x, planes, partials, partial, packed)
     sizes, tables = _unpacked(packed)
     padded_taps = len(tables[2])
     groups, out_channels = sizes[2], sizes[4]
@@ -255,8 +257,8 @@ def _correlate_tasks(tasks, dw, grad, x, scratch, each, partial, chunks, packed)
 
 
 @compile_serial()
-def _correlate_chunks(task, tasks, chunks, grad_array, x_array, planes, partials, partial, packed):
-    """A task's chunks: fixed shares of the units (block of images, band of rows) with sums of their own."""
+def _correlate_chunks(counter, chunks, grad_array, x_array, planes, partials, partial, packed):
+    """Chunks, as claimed: fixed shares of the units (block of images, band of rows) with sums of their own."""
     grad, x = address(grad_array), address(x_array)
     sizes, (phases, _, x_offsets, _, x_positions, pack, store) = _unpacked(packed)
     in_lanes, n, groups, in_channels, out_channels = sizes[:5]
@@ -268,7 +270,8 @@ def _correlate_chunks(task, tasks, chunks, grad_array, x_array, planes, partials
     grads = planes + 4 * held
     spare = grads + 4 * blocks * CHANNELS * run_stride
     zero(planes, held + blocks * CHANNELS * run_stride + 2 * LANES)
-    for chunk in range(chunks * task // tasks, chunks * (task + 1) // tasks):
+    chunk = claim(counter)
+    while chunk < chunks:
         zero(partials + 4 * chunk * partial, partial)
         for unit in range(units * chunk // chunks, units * (chunk + 1) // chunks):
             image, row = unit // bands * block, unit % bands * band
@@ -314,3 +317,4 @@ def _correlate_chunks(task, tasks, chunks, grad_array, x_array, planes, partials
                                 address(x_positions) + 8 * v, address(x_offsets) + 8 * k,
                                 min(_VECTORS_AT_A_TIME, vectors - v),
                             )  # fmt: skip
+        chunk = claim(counter)

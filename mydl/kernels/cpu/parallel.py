@@ -10,17 +10,37 @@ import threading
 from typing import Any
 
 import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from mydl import backend
 from mydl.kernels.cpu.compiler import Compiled, Kernel
 
-__all__ = ["PARALLEL_FROM", "launch"]
+__all__ = ["LINE", "PARALLEL_FROM", "claim", "launch"]
 
 # Work (elements to visit, say) from which on waking the other threads pays: they cost as much as some 10,000
 # additions.
 PARALLEL_FROM = 16384
 
+LINE = 16  # float32 of a cache line: the room of a counter that threads share
+
 _one_at_a_time = threading.Lock()
+
+
+@intrinsic
+def claim(typingctx, counter):
+    """The integer at an address, which is one more for the next who asks, in whichever thread.
+
+    Units of work that are claimed one by one take all threads the same time, also where a core is slower than another
+    because other programs use it; of fixed shares the slowest core's would be waited for.
+    """
+
+    def generate(context, builder, signature, args):
+        word = ir.IntType(64)
+        return builder.atomic_rmw("add", builder.inttoptr(args[0], word.as_pointer()), word(1), "monotonic")
+
+    return types.int64(types.int64), generate
 
 
 def _start_threads() -> None:

@@ -24,7 +24,7 @@ from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
 from mydl.kernels.cpu.direct import address, plain, scratch_memory, tasks_for
 from mydl.kernels.cpu.microkernel import CHANNELS, VECTORS, convolve_tile
 from mydl.kernels.cpu.moves import images_to_lanes, lanes_to_images, prefetch, zero
-from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch
+from mydl.kernels.cpu.parallel import LINE, PARALLEL_FROM, claim, launch
 from mydl.kernels.cpu.planes import skewed
 from mydl.kernels.cpu.vectors import I64, LANES, VECTOR, floats, load, multiply_add, splat, store
 
@@ -118,7 +118,7 @@ def convolve(plan: _Plan, x: np.ndarray, kernels: np.ndarray, b: np.ndarray, b_s
     sums = np.zeros((tasks, LANES), np.float32)
     launch(
         _convolve_tasks, (tasks - 1) * PARALLEL_FROM, tasks, y, plain(x), _products_of(kernels), plain(b), b_stride,
-        scratch_memory(tasks * plan.scratch), plan.scratch, plan.units, plan.sizes, plan[1:7], sums,
+        scratch_memory(LINE + tasks * plan.scratch), plan.scratch, plan.units, plan.sizes, plan[1:7], sums,
     )  # fmt: skip
     return bool(np.isfinite(sums).all())
 
@@ -140,15 +140,15 @@ def _products_of(kernels: np.ndarray) -> np.ndarray:
 
 @compile_parallel(fastmath=False)
 def _convolve_tasks(tasks, y, x, u, b, b_stride, scratch, each, units, sizes, tables, sums):
+    zero(scratch, LINE)
     for task in prange(tasks):
-        _convolve_units(
-            np.int64(task), tasks, y, x, u, b, b_stride, scratch + 4 * np.int64(task) * each, units, sizes, tables, sums
-        )
+        plane = scratch + 4 * (LINE + np.int64(task) * each)
+        _convolve_units(scratch, y, x, u, b, b_stride, plane, units, sizes, tables, sums[task])
 
 
 @compile_serial()
-def _convolve_units(task, tasks, y_array, x_array, u_array, b_array, b_stride, plane_, units, sizes, tables, sums):
-    """A task's share of the units: group, block of images, band of tiles. It adds all results to its row of `sums`."""
+def _convolve_units(counter, y_array, x_array, u_array, b_array, b_stride, plane_, units, sizes, tables, sums):
+    """One unit (group, block of images, band of tiles) after another, as claimed; to `sums` all results are added."""
     y, x, u, b = address(y_array), address(x_array), address(u_array), address(b_array)
     (
         n, groups, in_channels, out_channels, height, width, rows, cols, padding, tile_rows, tile_cols, band, pitch,
@@ -160,10 +160,11 @@ def _convolve_units(task, tasks, y_array, x_array, u_array, b_array, b_stride, p
     inner = results + 4 * CHANNELS * result
     outer = inner + 4 * PRODUCTS * in_stride
     spare = outer + 4 * CHANNELS * out_stride
-    total = address(sums) + 4 * task * LANES
+    total = address(sums)
     zero(spare, 2 * LANES)
     zero(inner, PRODUCTS * in_stride)
-    for unit in range(units * task // tasks, units * (task + 1) // tasks):
+    unit = claim(counter)
+    while unit < units:
         group, image, tile_row = unit // bands // blocks, unit // bands % blocks * LANES, unit % bands * band
         images, tile_lines = min(LANES, n - image), min(tile_rows - tile_row, band)
         tiles = tile_lines * tile_cols
@@ -207,6 +208,7 @@ def _convolve_units(task, tasks, y_array, x_array, u_array, b_array, b_stride, p
                     groups * out_channels * rows * cols, images, results + 4 * i * result, address(put),
                     (min(rows, row + tile_lines * TILE) - row) * cols, spare + 4 * LANES,
                 )  # fmt: skip
+        unit = claim(counter)
 
 
 @intrinsic

@@ -21,7 +21,7 @@ from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
 from mydl.kernels.cpu.direct import address, plain, scratch_memory, tasks_for
 from mydl.kernels.cpu.microkernel import CHANNELS, VECTORS
 from mydl.kernels.cpu.moves import images_to_lanes, zero
-from mydl.kernels.cpu.parallel import PARALLEL_FROM, launch
+from mydl.kernels.cpu.parallel import LINE, PARALLEL_FROM, claim, launch
 from mydl.kernels.cpu.planes import skewed
 from mydl.kernels.cpu.vectors import (
     I64,
@@ -129,8 +129,8 @@ def correlate(plan: _Plan, grad: np.ndarray, x: np.ndarray) -> np.ndarray:
     products = np.empty((groups, PRODUCTS, x_lanes, grad_lanes), np.float32)
     launch(
         _correlate_tasks, (tasks - 1) * PARALLEL_FROM, tasks, products.reshape(-1), plain(grad), plain(x),
-        scratch_memory(tasks * plan.scratch + plan.chunks * plan.partial), plan.scratch, plan.chunks, plan.partial,
-        plan.units // groups, plan.sizes, plan[1:4],
+        scratch_memory(LINE + tasks * plan.scratch + plan.chunks * plan.partial), plan.scratch, plan.chunks,
+        plan.partial, plan.units // groups, plan.sizes, plan[1:4],
     )  # fmt: skip
     with np.errstate(all="ignore"):  # NaN and inf go through
         # A product a channel, each too small for BLAS to share it among its threads (see `winograd._products_of`).
@@ -140,12 +140,11 @@ def correlate(plan: _Plan, grad: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 @compile_parallel(fastmath=False)
 def _correlate_tasks(tasks, products, grad, x, scratch, each, chunks, partial, units, sizes, tables):
-    partials = scratch + 4 * np.int64(tasks) * each
+    zero(scratch, LINE)
+    partials = scratch + 4 * (LINE + np.int64(tasks) * each)
     for task in prange(tasks):
-        _correlate_chunks(
-            np.int64(task), tasks, chunks, grad, x, scratch + 4 * np.int64(task) * each, partials, partial, units,
-            sizes, tables,
-        )  # fmt: skip
+        plane = scratch + 4 * (LINE + np.int64(task) * each)
+        _correlate_chunks(scratch, chunks, grad, x, plane, partials, partial, units, sizes, tables)
     for k in prange(PRODUCTS):
         size = products.size // PRODUCTS
         for i in range(np.int64(k) * size, np.int64(k + 1) * size, LANES):
@@ -153,8 +152,8 @@ def _correlate_tasks(tasks, products, grad, x, scratch, each, chunks, partial, u
 
 
 @compile_serial()
-def _correlate_chunks(task, tasks, chunks, grad_array, x_array, plane_, partials, partial, units, sizes, tables):
-    """A task's chunks: fixed shares of the units (block of images, band of tiles) with sums of their own."""
+def _correlate_chunks(counter, chunks, grad_array, x_array, plane_, partials, partial, units, sizes, tables):
+    """Chunks, as claimed: fixed shares of the units (block of images, band of tiles) with sums of their own."""
     grad, x = address(grad_array), address(x_array)
     (
         n, groups, in_channels, out_channels, height, width, rows, cols, padding, tile_rows, tile_cols, band, block,
@@ -166,7 +165,8 @@ def _correlate_chunks(task, tasks, chunks, grad_array, x_array, plane_, partials
     grad_tiles = x_tiles + 4 * PRODUCTS * x_stride
     spare = grad_tiles + 4 * PRODUCTS * grad_stride
     zero(spare, LANES)
-    for chunk in range(chunks * task // tasks, chunks * (task + 1) // tasks):
+    chunk = claim(counter)
+    while chunk < chunks:
         sums = partials + 4 * chunk * partial
         zero(sums, partial)
         for unit in range(units * chunk // chunks, units * (chunk + 1) // chunks):
@@ -209,6 +209,7 @@ def _correlate_chunks(task, tasks, chunks, grad_array, x_array, plane_, partials
                         sums + 4 * (group * PRODUCTS + k) * x_lanes * grad_lanes, x_tiles + 4 * k * x_stride, x_lanes,
                         grad_tiles + 4 * k * grad_stride, grad_lanes, images * tiles,
                     )  # fmt: skip
+        chunk = claim(counter)
 
 
 @compile_serial()
