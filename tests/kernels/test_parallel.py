@@ -51,35 +51,35 @@ def test_small_work_stays_on_the_callers_thread_and_numbas_setting_is_left_alone
     assert numba.get_num_threads() == before
 
 
+PLAIN = """
+import mydl
+from mydl import kernels
+
+assert mydl.relu(mydl.tensor([-1.0, 2.0])).tolist() == [0, 2]
+print(kernels.why_slow())
+"""
 WITHOUT_A_FOLDER = """
 from numba.core import caching
 
 for name in ("CacheImpl", "_CacheImpl"):  # as where neither the package nor the home folder can be written to
     if hasattr(caching, name):
         getattr(caching, name)._locator_classes = []
-import mydl
-from mydl import kernels
-
-assert mydl.relu(mydl.tensor([-1.0, 2.0])).tolist() == [0, 2]
-print(kernels.why_slow())
 """
+
+
+def why_slow(program: str, **environment: str) -> str:
+    """What a program prints that goes on with `PLAIN`."""
+    done = subprocess.run(
+        [sys.executable, "-c", program + PLAIN], capture_output=True, text=True, cwd=ROOT,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_without_a_folder_for_compiled_kernels_the_plain_ones_run():
-    done = subprocess.run([sys.executable, "-c", WITHOUT_A_FOLDER], capture_output=True, text=True, cwd=ROOT)
-    assert "name one in NUMBA_CACHE_DIR" in done.stdout, done.stderr
+    assert "name one in NUMBA_CACHE_DIR" in why_slow(WITHOUT_A_FOLDER)
 
 
 def test_where_numba_may_not_compile_the_plain_ones_run():
-    program = """
-import mydl
-from mydl import kernels
-
-assert mydl.relu(mydl.tensor([-1.0, 2.0])).tolist() == [0, 2]
-print(kernels.why_slow())
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT,
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
-    )  # fmt: skip
-    assert done.stdout == "NUMBA_DISABLE_JIT is set: the plain NumPy kernels run now\n", done.stderr
+    assert why_slow("", NUMBA_DISABLE_JIT="1") == "NUMBA_DISABLE_JIT is set: the plain NumPy kernels run now\n"
