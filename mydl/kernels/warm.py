@@ -43,6 +43,8 @@ def _call_each(cpu: ModuleType, x: np.ndarray) -> None:
         cpu.conv2d_input_grad(y, w, images.shape, once, once, once, 1)
         cpu.conv2d_weight_grad(y, images, w.shape, once, once, once, 1)
 
+    cpu.matmul(np.ones((32, 1024), np.float32), np.ones((1024, len(x) * 8), np.float32))
+
     y, indices = cpu.max_pool2d(x, (2, 2), (2, 2), none, once, False)
     cpu.max_pool2d_backward(y, indices, x.shape)
     y = cpu.avg_pool2d(x, (2, 2), (2, 2), none, False, True, None)

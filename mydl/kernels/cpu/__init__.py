@@ -18,8 +18,8 @@ from mydl.kernels.cpu.loss import (
 from mydl.kernels.cpu.normalization import batch_norm, batch_norm_backward, batch_norm_eval
 from mydl.kernels.cpu.optimizer import adam_step, sgd_step
 from mydl.kernels.cpu.pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from mydl.kernels.cpu.product import matmul
 from mydl.kernels.cpu.random import dropout_draws, philox_words
-from mydl.kernels.reference.linalg import matmul
 from mydl.kernels.reference.normalization import move_statistics
 
 __all__ = [

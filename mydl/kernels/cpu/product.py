@@ -1,0 +1,194 @@
+"""The matrix product: panels of the second factor under register tiles.
+
+A *panel* is WIDTH columns of the second factor, copied so that their rows follow one another; a *tile* of the result is
+ROWS rows of a panel's columns. Each sum is one thread's, in the order of the first factor's columns, so that its bits
+depend neither on the threads nor on the other rows. (Goto and van de Geijn, "Anatomy of High-Performance Matrix
+Multiplication", 2008.)
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from llvmlite import ir
+from numba import prange, types
+from numba.extending import intrinsic
+
+from mydl import backend
+from mydl.kernels import reference
+from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
+from mydl.kernels.cpu.direct import address, scratch_memory
+from mydl.kernels.cpu.moves import copy_row, images_to_lanes, zero
+from mydl.kernels.cpu.parallel import LINE, PARALLEL_FROM, claim, launch
+from mydl.kernels.cpu.vectors import I64, LANES, VECTOR, floats, keep_order, load, loop, multiply_add, splat, store
+
+__all__ = ["matmul"]
+
+# The ROWS · VECTORS running sums, the VECTORS of a panel's row and a factor fit the registers: AVX2 has 16, AVX-512 32.
+ROWS, VECTORS = 8 if LANES == 16 else 6, 2
+WIDTH = VECTORS * LANES
+_DEPTH = 512  # rows of a panel at a time: they stay in the second-level cache
+_PIECES = 4  # of work for each thread, so that all end at about the same time
+# Below that many rows the copy of the panels costs more than BLAS does, and below that many multiplications BLAS works
+# on the caller's thread, as fast as this. Above, its other threads would go on waiting for work when it has ended, and
+# take the cores from the kernels that follow.
+_FEWEST_ROWS = 32
+_FEWEST_PRODUCTS = 1_000_000
+_WIDE_ENOUGH = LANES > 4  # for vectors of four BLAS has better code
+
+
+def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """a @ b; see `reference.matmul`.
+
+    >>> a, b = np.ones((40, 100), np.float32), np.ones((100, 300), np.float32)
+    >>> matmul(a, b)[39, 299]
+    np.float32(100.0)
+    """
+    if a.ndim > 2 and b.ndim == 2 and out is None and a.flags.c_contiguous:
+        lines = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+        return matmul(lines, b).reshape(*a.shape[:-1], b.shape[1])
+    if not _served(a, b, out):
+        return reference.matmul(a, b, out)
+    (rows, depth), columns = a.shape, b.shape[1]
+    if out is None:
+        out = np.empty((rows, columns), np.float32)
+    threads, panels = backend.get_num_threads(), -(-columns // WIDTH)
+    pieces = min(-(-threads * _PIECES // panels), -(-rows // _FEWEST_ROWS))
+    tasks = min(threads, panels * pieces)
+    starts = _row_starts(-(-depth // -(-depth // _DEPTH)))
+    each = (len(starts) + ROWS + 1) * WIDTH
+    launch(
+        _product, (tasks - 1) * PARALLEL_FROM, tasks, out.reshape(-1), _flat(a), _flat(b), rows, columns, depth,
+        not a.flags.c_contiguous, not b.flags.c_contiguous, starts, pieces, scratch_memory(LINE + tasks * each), each,
+    )  # fmt: skip
+    return out
+
+
+def _served(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> bool:
+    """Whether the kernel takes the arrays, and is not slower than BLAS."""
+    if not (_WIDE_ENOUGH and a.dtype == b.dtype == np.float32 and a.ndim == b.ndim == 2 and a.shape[1] == len(b)):
+        return False
+    if len(a) < _FEWEST_ROWS or a.size * b.shape[1] < _FEWEST_PRODUCTS:
+        return False
+    if out is not None and not (out.dtype == np.float32 and out.flags.carray and out.shape == (len(a), b.shape[1])):
+        return False
+    return all(factor.flags.carray or factor.T.flags.carray for factor in (a, b))
+
+
+def _flat(a: np.ndarray) -> np.ndarray:
+    """The elements in the order of memory."""
+    return (a if a.flags.c_contiguous else a.T).reshape(-1)
+
+
+@lru_cache(maxsize=64)
+def _row_starts(depth: int) -> np.ndarray:
+    """Where the rows of a panel begin."""
+    return np.arange(depth) * WIDTH
+
+
+@compile_parallel(fastmath=False)
+def _product(tasks, out, a, b, rows, columns, depth, a_turned, b_turned, starts, pieces, scratch, each):
+    zero(scratch, LINE)
+    for task in prange(tasks):
+        panel = scratch + 4 * (LINE + np.int64(task) * each)
+        _multiply_units(scratch, out, a, b, rows, columns, depth, a_turned, b_turned, starts, pieces, panel)
+
+
+@compile_serial()
+def _multiply_units(counter, out, a, b, rows, columns, depth, a_turned, b_turned, starts, pieces, panel):
+    """One unit (panel, piece of the rows) after another, as claimed."""
+    a_row, a_step = (1, rows) if a_turned else (depth, 1)
+    zeros = panel + 4 * len(starts) * WIDTH
+    edge = zeros + 4 * WIDTH  # the tiles of a panel that is not full are computed here
+    zero(zeros, WIDTH)
+    blocks = -(-rows // ROWS)
+    units = -(-columns // WIDTH) * pieces
+    unit = claim(counter)
+    while unit < units:
+        column, piece = unit // pieces * WIDTH, unit % pieces
+        width = min(WIDTH, columns - column)
+        for k in range(0, depth, len(starts)):
+            deep = min(len(starts), depth - k)
+            _pack(panel, address(b), k, deep, column, width, columns, depth, b_turned, address(starts), zeros)
+            for block in range(blocks * piece // pieces, blocks * (piece + 1) // pieces):
+                row = block * ROWS
+                lines = min(ROWS, rows - row)
+                place = address(out) + 4 * (row * columns + column)
+                target, pitch = (place, columns) if width == WIDTH else (edge, WIDTH)
+                if k and width < WIDTH:
+                    for r in range(lines):
+                        copy_row(edge + 4 * r * WIDTH, place + 4 * r * columns, width)
+                before, before_pitch = (target, pitch) if k else (zeros, 0)
+                factors = address(a) + 4 * (row * a_row + k * a_step)
+                if width > LANES:
+                    _wide_tile(target, pitch, before, before_pitch, factors, a_row, a_step, lines, panel, deep)
+                else:
+                    _narrow_tile(target, pitch, before, before_pitch, factors, a_row, a_step, lines, panel, deep)
+                if width < WIDTH:
+                    for r in range(lines):
+                        copy_row(place + 4 * r * columns, edge + 4 * r * WIDTH, width)
+        unit = claim(counter)
+
+
+@compile_serial()
+def _pack(panel, b, k, deep, column, width, columns, depth, b_turned, starts, zeros):
+    """Copy rows k to k + deep and `width` columns of b to a panel, and zeros to the rest of the vectors."""
+    if b_turned:
+        for v in range(0, width, LANES):
+            source = b + 4 * ((column + v) * depth + k)
+            images_to_lanes(panel + 4 * v, starts, source, depth, min(LANES, width - v), deep, zeros)
+        return
+    if width < WIDTH:
+        zero(panel, deep * WIDTH)
+    for i in range(deep):
+        copy_row(panel + 4 * i * WIDTH, b + 4 * ((k + i) * columns + column), width)
+
+
+def _tile(vectors: int):
+    """The intrinsic that computes so many vectors of ROWS rows."""
+
+    @intrinsic
+    def tile(typingctx, out, pitch, before, before_pitch, a, a_row, a_step, lines, panel, depth):
+        """out[r, v] = before[r, v] + Σ_k a[r, k] · panel[k, v] for r < ROWS, k < depth; all but a's are vectors.
+
+        Rows from `lines` on are the last one once more.
+        """
+
+        def generate(context, builder, signature, args):
+            out, pitch, before, before_pitch, a, a_row, a_step, lines, panel, depth = args
+            out, before, a, panel = (floats(builder, address) for address in (out, before, a, panel))
+            last = builder.sub(lines, I64(1))
+            rows = [builder.select(builder.icmp_signed("<", I64(r), last), I64(r), last) for r in range(ROWS)]
+            factors, starts, results = (
+                [builder.gep(pointer, [builder.mul(row, step)]) for row in rows]
+                for pointer, step in ((a, a_row), (before, before_pitch), (out, pitch))
+            )
+
+            def step(k, sums):
+                keep_order(builder)
+                line = builder.gep(panel, [builder.mul(k, I64(WIDTH))])
+                columns = [load(builder, line, v * LANES) for v in range(vectors)]
+                place = builder.mul(k, a_step)
+                for r in range(ROWS):
+                    factor = splat(builder, builder.load(builder.gep(factors[r], [place])))
+                    for v in range(vectors):
+                        sums[r * vectors + v] = multiply_add(builder, factor, columns[v], sums[r * vectors + v])
+                return sums
+
+            sums = loop(builder, depth, [ir.Constant(VECTOR, [0.0] * LANES)] * (ROWS * vectors), step)
+            # All are loaded before any is stored: a row may be there twice.
+            before = [load(builder, start, v * LANES) for start in starts for v in range(vectors)]
+            totals = [builder.fadd(*pair) for pair in zip(before, sums, strict=True)]
+            for r in range(ROWS):
+                for v in range(vectors):
+                    store(builder, totals[r * vectors + v], results[r], v * LANES)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 10), generate
+
+    return tile
+
+
+_wide_tile, _narrow_tile = _tile(VECTORS), _tile(1)
