@@ -228,12 +228,16 @@ class Generator:
         """The seed last set."""
         return self.seed
 
-    def next(self, purpose: int = 0) -> np.random.Generator:
-        """The NumPy generator of the next draw."""
+    def place(self, purpose: int = 0) -> tuple[int, int, int]:
+        """What `philox` takes for the next draw: seed, purpose and number."""
         with self._lock:
             number = self.draws
             self.draws += 1
-        return philox(self.seed, purpose, number)
+        return self.seed, purpose, number
+
+    def next(self, purpose: int = 0) -> np.random.Generator:
+        """The NumPy generator of the next draw."""
+        return philox(*self.place(purpose))
 
     def get_state(self) -> tuple[int, int]:
         """(seed, number of draws made)."""

@@ -58,7 +58,7 @@ def _call_each(cpu: ModuleType, x: np.ndarray) -> None:
 
     cpu.relu_backward(x, cpu.relu(x))
     cpu.erf(x)
-    cpu.dropout(x, cpu.dropout_draws(x, np.random.Philox(0), x.size), 1, 1.0)
+    cpu.dropout(x, cpu.dropout_draws(x, (0, 0, 0), x.size), 1, 1.0)
 
     logits, target = x.reshape(-1, 64), np.zeros(x.size // 64, np.int64)
     rows, log_sum_exp = cpu.cross_entropy(logits, target, None, -100, 0.0)

@@ -14,6 +14,8 @@ __all__ = ["Draws", "dropout", "dropout_draws", "move_statistics", "philox_words
 
 Array = Any
 
+_WORD = 2**64 - 1
+
 
 def relu_backward(grad: Array, y: Array) -> Array:
     """As `reference.relu_backward`."""
@@ -38,30 +40,26 @@ def move_statistics(
 
 
 class Draws:
-    """The numbers that a Philox generator would draw next: where they stand in its sequence, not the numbers."""
+    """The numbers of `philox(seed, purpose, number)`: where they stand in its sequence, not the numbers."""
 
-    def __init__(self, source: np.random.Philox) -> None:
-        state = source.state["state"]
-        key, counter = ([int(word) for word in state[name]] for name in ("key", "counter"))
-        if counter[0]:
-            raise ValueError("dropout: wanted a generator that has drawn nothing yet")
-        live = capture.draws(key[0], counter[1])
-        counter[1] = live.number
-        self.place = (*(np.uint64(word) for word in (*key, *counter[1:])), live.seed, live.draws)
+    def __init__(self, seed: int, purpose: int, number: int) -> None:
+        live = capture.draws(seed, number)
+        words = (seed, purpose, live.number, 0, 0)
+        self.place = (*(np.uint64(word & _WORD) for word in words), live.seed, live.draws)
 
 
-def philox_words(like: Array, source: np.random.Philox, count: int) -> Array:
+def philox_words(like: Array, place: tuple[int, int, int], count: int) -> Array:
     """As `reference.philox_words`."""
     words = array_module(like).empty(count, np.uint64)
     if count:
         blocks = -(-count // (4 * THREADS))
-        launch("philox_words", np.dtype(np.float32), blocks, words, count, *Draws(source).place)
+        launch("philox_words", np.dtype(np.float32), blocks, words, count, *Draws(*place).place)
     return words
 
 
-def dropout_draws(like: Array, source: np.random.Philox, count: int) -> Draws:
+def dropout_draws(like: Array, place: tuple[int, int, int], count: int) -> Draws:
     """As `reference.dropout_draws`, but `dropout` makes the numbers itself each time it needs them."""
-    return Draws(source)
+    return Draws(*place)
 
 
 def dropout(x: Array, keep_bits: Any, threshold: int, scale: float) -> Array:

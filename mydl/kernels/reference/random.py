@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mydl.backend import array_module
+from mydl.backend import array_module, philox
 
 __all__ = ["dropout_draws", "philox_rounds", "philox_words"]
 
@@ -18,29 +18,28 @@ _WORD = 2**64 - 1
 _HALF = 2**32 - 1
 
 
-def philox_words(like: Array, source: np.random.Philox, count: int) -> Array:
-    """The first `count` random uint64 numbers of a fresh Philox generator, where `like` is.
+def philox_words(like: Array, place: tuple[int, int, int], count: int) -> Array:
+    """The first `count` random uint64 numbers of `philox(*place)` (seed, purpose, number), where `like` is.
 
     A GPU computes them itself, so that nothing is copied to it and both devices draw the same.
 
     >>> import numpy as np
-    >>> philox_words(np.zeros(1), np.random.Philox(key=7), 5).shape
+    >>> philox_words(np.zeros(1), (7, 0, 0), 5).shape
     (5,)
     """
     if isinstance(like, np.ndarray):
-        return source.random_raw(count)
-    state = source.state["state"]
-    return philox_rounds(array_module(like), state["key"], state["counter"], count)
+        return philox(*place).bit_generator.random_raw(count)
+    return philox_rounds(array_module(like), place[:2], (0, place[2], 0, 0), count)
 
 
-def dropout_draws(like: Array, source: np.random.Philox, count: int) -> Any:
-    """What `dropout` takes for `count` elements: so many uint16 numbers, four to each word of a fresh generator.
+def dropout_draws(like: Array, place: tuple[int, int, int], count: int) -> Any:
+    """What `dropout` takes for `count` elements: so many uint16 numbers, four to each of `philox_words`.
 
     >>> import numpy as np
-    >>> dropout_draws(np.zeros(1), np.random.Philox(key=7), 5).dtype
+    >>> dropout_draws(np.zeros(1), (7, 0, 0), 5).dtype
     dtype('uint16')
     """
-    return philox_words(like, source, -(-count // 4)).view(np.uint16)[:count]
+    return philox_words(like, place, -(-count // 4)).view(np.uint16)[:count]
 
 
 def philox_rounds(xp: Any, key: Any, counter: Any, count: int) -> Array:
@@ -51,8 +50,8 @@ def philox_rounds(xp: Any, key: Any, counter: Any, count: int) -> Array:
     >>> bool((words == np.random.Philox(key=7).random_raw(6)).all())
     True
     """
-    keys = [int(k) for k in key]
-    first, *rest = (int(c) for c in counter)
+    keys = [int(k) & _WORD for k in key]
+    first, *rest = (int(c) & _WORD for c in counter)
     blocks = -(-count // 4)
     x0 = xp.arange(first + 1, first + 1 + blocks, dtype=np.uint64)
     x1, x2, x3 = (xp.full(blocks, c, dtype=np.uint64) for c in rest)

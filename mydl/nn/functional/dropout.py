@@ -24,14 +24,12 @@ DROPOUT = 0xD0D0  # the purpose under which masks are drawn: no other draw meets
 
 def _draws(x: Any, size: int) -> Any:
     """`size` random uint16 numbers where x is, four to each 64-bit number of the generator."""
-    source = default_generator.next(DROPOUT).bit_generator
-    words = kernels.of(x.array).philox_words(x.array, source, -(-size // 4))
+    words = kernels.of(x.array).philox_words(x.array, default_generator.place(DROPOUT), -(-size // 4))
     return words.view(np.uint16)[:size]
 
 
 def _dropped(x: Any, p: float) -> Any:
-    source = default_generator.next(DROPOUT).bit_generator
-    draws = kernels.of(x.array).dropout_draws(x.array, source, x.array.size)
+    draws = kernels.of(x.array).dropout_draws(x.array, default_generator.place(DROPOUT), x.array.size)
     return Dropout.apply(x, draws=draws, threshold=min(round(p * 65536), 65535), scale=1 / (1 - p))
 
 
