@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import hashlib
 import io
 import math
 import os
@@ -74,6 +73,8 @@ def idx_sha256(array: np.ndarray) -> str:
     >>> idx_sha256(np.zeros((2, 2), np.uint8))[:16]
     'e8503f6794c2dfbf'
     """
+    import hashlib  # it loads OpenSSL, which takes a twentieth of the time to import mydl
+
     codes = {np.dtype(name): code for code, name in DTYPES.items()}
     if array.dtype not in codes:
         raise TypeError(f"idx_sha256: IDX has no {array.dtype}, only {', '.join(map(str, codes))}")

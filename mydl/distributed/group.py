@@ -7,7 +7,7 @@ import itertools
 import os
 import sys
 import time
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from mydl import backend
 from mydl.autograd.engine import Variable
 from mydl.autograd.op import describe
 from mydl.data import DistributedSampler
-from mydl.distributed.watch import Watch
+
+if TYPE_CHECKING:
+    from mydl.distributed.watch import Watch
 
 __all__ = [
     "Group", "abort", "all_reduce", "barrier", "broadcast", "group", "init", "local_rank", "rank",
@@ -50,6 +52,8 @@ class Group:
         if self.size > 1:
             if mpi.Query_thread() < mpi.THREAD_MULTIPLE:
                 raise RuntimeError("init: wanted an MPI with MPI_THREAD_MULTIPLE, on which the watch works")
+            from mydl.distributed.watch import Watch  # sockets and processes, a tenth of the time to import mydl
+
             self.watch = Watch(world.Dup(), mpi, timeout)
             atexit.register(self._leave)
             self._show_error, sys.excepthook = sys.excepthook, self._on_error

@@ -5,7 +5,7 @@ Numbers are drawn on the host and then moved, so that a seed gives the same ones
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import Any
 
 import numpy as np
@@ -352,7 +352,7 @@ def seed() -> int:
     >>> seed() == initial_seed()
     True
     """
-    return default_generator.manual_seed(secrets.randbits(63)).initial_seed()
+    return default_generator.manual_seed(int.from_bytes(os.urandom(8), "little") >> 1).initial_seed()
 
 
 def get_rng_state() -> Tensor:

@@ -126,3 +126,27 @@ print(enabled, gc.get_freeze_count() > 0, gone() is None)
 """
     done = run(program)
     assert done.stdout.split() == [str(collects), str(freezes), str(not freezes)], done.stderr
+
+
+def test_numba_leaves_scipy_alone_until_somebody_needs_it():
+    pytest.importorskip("scipy")
+    program = """
+import sys
+import numba
+import numpy as np
+from mydl import kernels
+
+kernels.of(np.zeros(1)).relu(np.ones(3, np.float32))
+print("scipy.linalg" in sys.modules)
+
+@numba.njit
+def product(a, b):
+    return a @ b, np.linalg.inv(a), np.kron(a, b)
+
+a, b = np.array([[1.0, 2.0], [3.0, 5.0]]), np.eye(2)
+for found, wanted in zip(product(a, b), (a @ b, np.linalg.inv(a), np.kron(a, b))):
+    np.testing.assert_allclose(found, wanted)
+print("scipy.linalg" in sys.modules)
+"""
+    done = run(program)
+    assert done.stdout.split() == ["False", "True"], done.stderr

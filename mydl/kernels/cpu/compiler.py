@@ -10,7 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
-import importlib
+import importlib.util
 import os
 import pickle
 import select
@@ -23,6 +23,7 @@ from typing import Any
 
 import numba
 from numba.core import event
+from numba.np import linalg
 
 __all__ = ["Compiled", "Kernel", "compile_parallel", "compile_serial"]
 
@@ -150,7 +151,22 @@ def _forget_stale() -> None:
                 index.unlink()
 
 
+def _leave_scipy() -> None:
+    """Have Numba load its mathematics of arrays without SciPy's linear algebra.
+
+    It imports that, for a fifth of the time to a process's first step, to see whether it is there. No kernel here needs
+    it, and of other people's functions those that do look again when they are compiled.
+    """
+    here, linalg.ensure_blas = linalg.ensure_blas, lambda: None
+    try:
+        importlib.import_module("numba.np.arraymath").ensure_blas = here
+    finally:
+        linalg.ensure_blas = here
+
+
 _compiler = _Compiler()
 event.register("numba:compile", _compiler)
 _forget_stale()
+if importlib.util.find_spec("scipy"):
+    _leave_scipy()
 _in_the_folder()  # the first call of compiled code has Numba load all that it knows: here, not in a model's first step

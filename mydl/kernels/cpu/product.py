@@ -17,7 +17,6 @@ from numba import prange, types
 from numba.extending import intrinsic
 
 from mydl import backend
-from mydl.kernels import reference
 from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
 from mydl.kernels.cpu.direct import address, scratch_memory
 from mydl.kernels.cpu.moves import copy_row, images_to_lanes, zero
@@ -46,11 +45,13 @@ def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.nd
     >>> matmul(a, b)[39, 299]
     np.float32(100.0)
     """
+    if a.size < _FEWEST_ROWS**2:  # what follows would cost as much as a small product
+        return np.matmul(a, b, out)
     if a.ndim > 2 and b.ndim == 2 and out is None and a.flags.c_contiguous:
         lines = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
         return matmul(lines, b).reshape(*a.shape[:-1], b.shape[1])
     if not _served(a, b, out):
-        return reference.matmul(a, b, out)
+        return np.matmul(a, b, out)
     (rows, depth), columns = a.shape, b.shape[1]
     if out is None:
         out = np.empty((rows, columns), np.float32)
