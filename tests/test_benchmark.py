@@ -39,14 +39,19 @@ def worker_module(name):
     return module
 
 
-def test_ratios_are_those_of_medians_and_their_range_is_over_rounds():
+def test_the_ratio_is_the_median_of_those_of_the_rounds():
     summary = summarise({"a": [[1, 2, 9], [4], [6]], "b": [[4], [2, 4], [8]], "c": Failed("no")}, "b", divisor=2)
     assert summary["c"] == {"failed": "no"}
     assert summary["a"] == {
         "median": 2, "min": 0.5, "count": 5, "rounds": [1, 2, 3],
-        "ratio": 1, "ratio_min": 0.5, "ratio_max": pytest.approx(4 / 3),
+        "ratio": 0.75, "ratio_low": 0.625, "ratio_high": pytest.approx((0.75 + 4 / 3) / 2),
     }  # fmt: skip
     assert summary["b"] == {"median": 2, "min": 1, "count": 4, "rounds": [2, 1.5, 4]}
+
+
+def test_a_single_round_is_its_own_quartiles():
+    entry = summarise({"a": [[1.0]], "b": [[4.0]]}, "b")["a"]
+    assert entry["ratio_low"] == entry["ratio"] == entry["ratio_high"] == 0.25
 
 
 def test_no_ratio_without_a_baseline():

@@ -38,12 +38,12 @@ class Sizes:
     """How much is measured: the defaults are what the README quotes."""
 
     batch: int = 256
-    rounds: int = 7
-    turn: float = 0.4  # seconds that a turn aims at
+    rounds: int = 21
+    turn: float = 0.15  # seconds that a turn aims at
     gpu_steps: int = 20  # that a GPU is given before it is waited for
     op_pairs: int = 1000
     imports: int = 7
-    starts: int = 3
+    starts: int = 5
     memories: int = 1
     goals: int = 3
     memory_steps: int = 5
@@ -53,8 +53,8 @@ class Sizes:
     depths: Sequence[int] = (1, 2, 4, 8, 16, 32, 64)
     depth_batch: int = 32
     threads: Sequence[int] = (1, 2)
-    sweep_rounds: int = 3
-    sweep_turn: float = 0.2
+    sweep_rounds: int = 5
+    sweep_turn: float = 0.12
 
 
 QUICK = Sizes(

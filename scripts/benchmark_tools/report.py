@@ -32,7 +32,7 @@ def quantity(value: float, unit: str) -> str:
 
 
 def cell(result: dict[str, Any], name: str) -> str:
-    """One measurement: its median, and its ratio to the baseline with the range over the rounds."""
+    """One measurement: its median, and its ratio to the baseline with the quartiles of the rounds."""
     if name not in result["measured"]:
         return ""
     entry = result["measured"][name]
@@ -40,7 +40,7 @@ def cell(result: dict[str, Any], name: str) -> str:
         return "failed"
     text = quantity(entry["median"], result["unit"])
     if "ratio" in entry:
-        text += f"  {entry['ratio']:.2f} ({entry['ratio_min']:.2f}–{entry['ratio_max']:.2f})"
+        text += f"  {entry['ratio']:.2f} ({entry['ratio_low']:.2f}–{entry['ratio_high']:.2f})"
     return text
 
 
@@ -74,7 +74,7 @@ def report(document: dict[str, Any]) -> str:
 
     main = [r for r in results if r["group"] not in (*SWEEPS, "data")]
     if main:
-        head = "median; ratio to PyTorch (range over the rounds)" if "pytorch" in libraries else "median"
+        head = "median; ratio to PyTorch (quartiles of the rounds)" if "pytorch" in libraries else "median"
         parts.append(columns(main, head, "title", cell))
     parts += [
         table(
@@ -140,8 +140,8 @@ def _ratios(axes: Axes, results: list[dict[str, Any]], colours: dict[str, str]) 
         if points:
             ratios = [e["ratio"] for e, _ in points]
             spread = [
-                [max(0, e["ratio"] - e["ratio_min"]) for e, _ in points],
-                [max(0, e["ratio_max"] - e["ratio"]) for e, _ in points],
+                [max(0, e["ratio"] - e["ratio_low"]) for e, _ in points],
+                [max(0, e["ratio_high"] - e["ratio"]) for e, _ in points],
             ]
             rows = [row for _, row in points]
             axes.errorbar(ratios, rows, xerr=spread, fmt="o", color=colour, capsize=3, label=LIBRARIES[name].title)

@@ -217,11 +217,11 @@ def workload(
 def summarise(measured: Measured, baseline: str = "", divisor: int = 1) -> dict[str, dict[str, Any]]:
     """Medians, and ratios to the baseline where it was measured.
 
-    `ratio` is that of the medians of all values; `ratio_min` and `ratio_max` are the least and the greatest
-    of the rounds' own ratios of medians. Values are divided by `divisor` first. What failed is
-    {"failed": reason}.
+    `ratio` is the median of the rounds' ratios, each of the medians of two turns that followed one another: a machine
+    that is now fast, now slow, has mostly been the same in both. `ratio_low` and `ratio_high` are the quartiles. Values
+    are divided by `divisor` first. What failed is {"failed": reason}.
 
-    >>> summarise({"a": [[1.0, 3.0], [2.0]], "b": [[4.0], [4.0]]}, "b")["a"]["ratio"]
+    >>> summarise({"a": [[1.0, 3.0], [4.0]], "b": [[4.0], [8.0]]}, "b")["a"]["ratio"]
     0.5
     """
     summary: dict[str, dict[str, Any]] = {}
@@ -241,6 +241,6 @@ def summarise(measured: Measured, baseline: str = "", divisor: int = 1) -> dict[
         for name, entry in summary.items():
             if "median" in entry and name != baseline:
                 ratios = [own / other for own, other in zip(entry["rounds"], reference["rounds"], strict=True)]
-                entry["ratio"] = entry["median"] / reference["median"]
-                entry["ratio_min"], entry["ratio_max"] = min(ratios), max(ratios)
+                quartiles = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else 3 * ratios
+                entry["ratio_low"], entry["ratio"], entry["ratio_high"] = quartiles
     return summary
