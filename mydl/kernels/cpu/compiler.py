@@ -10,7 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
-import importlib.util
+import importlib
 import os
 import pickle
 import select
@@ -23,7 +23,8 @@ from typing import Any
 
 import numba
 from numba.core import event
-from numba.np import linalg
+from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 
 __all__ = ["Compiled", "Kernel", "compile_parallel", "compile_serial"]
 
@@ -32,8 +33,33 @@ if numba.config.DISABLE_JIT:
 
 IDLE = 30.0  # seconds without a request after which the process that compiles gives its memory back
 
-# NumPy's error model divides by zero as IEEE 754 does instead of testing for it. Compiled code releases the GIL.
-_compile = functools.partial(numba.njit, nogil=True, cache=True, error_model="numpy")
+
+class _Cache(FunctionCache):
+    """Compiled code on disk, loaded without all that Numba knows of NumPy and Python, which only compiling takes.
+
+    Numba would import it before it looks, and SciPy's linear algebra with it: a fifth of the time to a process's first
+    step.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)  # what compiled code itself calls
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+
+def _compile(**options: Any) -> Callable[[FunctionType], Any]:
+    """The decorator that Numba gives for the options, for code that is kept on disk."""
+
+    def compiled(function: FunctionType) -> Any:
+        # The error model divides by zero as IEEE 754 does instead of testing for it. Compiled code releases the GIL.
+        dispatcher = numba.njit(**{"nogil": True, "cache": True, "error_model": "numpy", **options})(function)
+        if isinstance(dispatcher._cache, FunctionCache):
+            dispatcher._cache.__class__ = _Cache
+        return dispatcher
+
+    return compiled
+
+
 compile_serial = _compile  # for the serial pieces that kernels are made of
 
 
@@ -151,22 +177,7 @@ def _forget_stale() -> None:
                 index.unlink()
 
 
-def _leave_scipy() -> None:
-    """Have Numba load its mathematics of arrays without SciPy's linear algebra.
-
-    It imports that, for a fifth of the time to a process's first step, to see whether it is there. No kernel here needs
-    it, and of other people's functions those that do look again when they are compiled.
-    """
-    here, linalg.ensure_blas = linalg.ensure_blas, lambda: None
-    try:
-        importlib.import_module("numba.np.arraymath").ensure_blas = here
-    finally:
-        linalg.ensure_blas = here
-
-
 _compiler = _Compiler()
 event.register("numba:compile", _compiler)
 _forget_stale()
-if importlib.util.find_spec("scipy"):
-    _leave_scipy()
-_in_the_folder()  # the first call of compiled code has Numba load all that it knows: here, not in a model's first step
+_in_the_folder()  # the first call of compiled code has Numba prepare itself: here, not in a model's first step

@@ -240,7 +240,9 @@ def cross_entropy_backward(
 @compile_parallel()
 def _cross_entropy_backward(grad, logits, log_sum_exp, target, weight, ignore_index, label_smoothing, dz):
     rows, classes = logits.shape
-    weights = weight.sum()
+    weights = np.float32(0)
+    for j in range(classes):  # weight.sum() would have Numba import all of its mathematics (see `compiler._Cache`)
+        weights += weight[j]
     for i in prange(rows):
         t = target[i]
         if t == ignore_index:
