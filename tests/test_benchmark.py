@@ -49,6 +49,16 @@ def test_the_ratio_is_the_median_of_those_of_the_rounds():
     assert summary["b"] == {"median": 2, "min": 1, "count": 4, "rounds": [2, 1.5, 4]}
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system places threads as it likes")
+def test_a_turn_begins_on_its_core_and_may_leave_it(monkeypatch):
+    begin_on_core, placed = worker_module("__main__").begin_on_core, []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 7})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: placed.append(list(cores)))
+    for turn in range(3):
+        begin_on_core(turn)
+    assert placed == [[3], [3, 7], [7], [3, 7], [3], [3, 7]]
+
+
 def test_a_single_round_is_its_own_quartiles():
     entry = summarise({"a": [[1.0]], "b": [[4.0]]}, "b")["a"]
     assert entry["ratio_low"] == entry["ratio"] == entry["ratio_high"] == 0.25

@@ -48,7 +48,7 @@ class Sizes:
     goals: int = 3
     memory_steps: int = 5
     images: int = 10_000
-    epochs: int = 3
+    epochs: int = 5
     batches: Sequence[int] = (16, 32, 64, 128, 256, 512, 1024, 2048)
     depths: Sequence[int] = (1, 2, 4, 8, 16, 32, 64)
     depth_batch: int = 32

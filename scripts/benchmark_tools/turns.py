@@ -7,6 +7,7 @@ the ratios hold where the times do not.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import statistics
@@ -203,11 +204,12 @@ def workload(
         if isinstance(counts[name], Failed):
             raise counts[name]
         worker = team[requests[name][0]]
-        times = worker.ask("run", name=name, steps=counts[name])["seconds"]
+        times = worker.ask("run", name=name, steps=counts[name], turn=next(numbers[name]))["seconds"]
         worker.ask("settle")
         return times
 
     counts = {name: outcome(partial(prepare, name)) for name in requests}
+    numbers = {name: itertools.count() for name in requests}
     results = in_turn({name: partial(turn, name) for name in requests}, rounds)
     for library in {library for library, _ in requests.values()}:
         outcome(partial(team[library].ask, "forget"))

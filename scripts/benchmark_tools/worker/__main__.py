@@ -7,7 +7,7 @@ to keep memory, which the other libraries must be measured without.
 A request and its reply are a line of JSON each. Requests:
 
     {"do": "prepare", "name": …, "kind": …, "options": {…}, "warm": n}   build a workload, run it n times
-    {"do": "run", "name": …, "steps": n}     run it n times -> {"seconds": [n times]}
+    {"do": "run", "name": …, "steps": n, "turn": k}   run it n times, from the k-th core on -> {"seconds": [n times]}
     {"do": "settle"}                         wait until the library's threads are idle
     {"do": "forget"}                         let go of all workloads
     {"do": "memory"}                         -> {"bytes": the process's peak resident memory}
@@ -50,6 +50,17 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def begin_on_core(turn: int) -> None:
+    """Move this thread to one of its cores, another one each turn; it may leave again.
+
+    A core that other programs slow down is then one for all libraries in the same turns.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[turn % len(cores)]})
+        os.sched_setaffinity(0, cores)
+
+
 class Worker:
     """The library, and the workloads that it has built so far."""
 
@@ -62,8 +73,9 @@ class Worker:
         seconds = [self._time(step) for _ in range(warm)]
         return {"seconds": seconds}
 
-    def run(self, name: str, steps: int) -> dict[str, Any]:
+    def run(self, name: str, steps: int, turn: int) -> dict[str, Any]:
         step = self.steps[name]
+        begin_on_core(turn)
         first = self._time(step)
         if steps > 1 and first < REPEAT_BELOW:
             first = self._time(step)
