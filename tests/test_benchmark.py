@@ -33,7 +33,7 @@ REQUEST = {"kind": "tiny_ops", "options": {"pairs": 2}}
 
 
 def worker_module(name):
-    spec = importlib.util.spec_from_file_location(name, WORKER / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"worker_{name}", WORKER / f"{name}.py")  # __main__ would run
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -9,6 +9,8 @@ where the definition has none.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from mydl.kernels import reference
@@ -31,18 +33,29 @@ def conv2d(x, w, b, stride, padding, dilation, groups):
     bias, b_stride = (_NO_BIAS, 0) if b is None else (b, 1)
     if not _served(x, w, bias):
         return reference.conv2d(x, w, b, stride, padding, dilation, groups)
-    size = (
-        (x.shape[2 + a] + 2 * padding[a] - dilation[a] * (w.shape[2 + a] - 1) - 1) // stride[a] + 1 for a in range(2)
-    )
-    y = np.empty((len(x), len(w), *size), np.float32)  # before the plans, which are long where this is beyond memory
-    tiles = winograd.tile_plan(x.shape, w.shape, stride, padding, dilation, groups)
-    if tiles and winograd.convolve(tiles, x, w.reshape(groups, -1, w.shape[1], 9), bias, b_stride, y):
-        return y
-    plan = forward_plan(x.shape, w.shape, stride, padding, dilation, groups)
+    shape, tiles, plan = _forward(x.shape, w.shape, stride, padding, dilation, groups)
+    y = np.empty(shape, np.float32)
+    if tiles:
+        if winograd.convolve(tiles, x, w.reshape(groups, -1, w.shape[1], 9), bias, b_stride, y):
+            return y
+        plan = forward_plan(x.shape, w.shape, stride, padding, dilation, groups)
     if not plan:
         return reference.conv2d(x, w, b, stride, padding, dilation, groups)
     direct.convolve(plan, x, w, bias, b_stride, y)
     return y
+
+
+@lru_cache(maxsize=512)
+def _forward(x_shape, w_shape, stride, padding, dilation, groups):
+    """(the result's shape, how to convolve by tiles or None, how tap by tap where there are no tiles)."""
+    size = (
+        (x_shape[2 + a] + 2 * padding[a] - dilation[a] * (w_shape[2 + a] - 1) - 1) // stride[a] + 1 for a in range(2)
+    )
+    shape = x_shape[0], w_shape[0], *size
+    np.empty(shape, np.float32)  # what is beyond memory fails here: plans for it would be long
+    arguments = x_shape, w_shape, stride, padding, dilation, groups
+    tiles = winograd.tile_plan(*arguments)
+    return shape, tiles, None if tiles else forward_plan(*arguments)
 
 
 def conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups):
