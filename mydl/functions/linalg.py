@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mydl.autograd.op import describe, tensor_of
+from mydl.errors import DtypeError, ShapeError
 from mydl.functions.arguments import Number, Tensor, axis_of, int_of, require_floating, require_tensor
 from mydl.functions.elementwise import where
 from mydl.functions.reduction import norm
@@ -27,16 +28,16 @@ def _matrices(name: str, input: Any, other: Any, ndims: tuple[int, int]) -> tupl
     """The two operands, checked to have the given numbers of dimensions and to fit."""
     x, y = require_tensor(input, name), require_tensor(other, name)
     if (x.ndim, y.ndim) != ndims:
-        raise RuntimeError(f"{name}: wanted {ndims[0]} and {ndims[1]} dimensions, got {describe(x)} and {describe(y)}")
+        raise ShapeError(f"{name}: wanted {ndims[0]} and {ndims[1]} dimensions, got {describe(x)} and {describe(y)}")
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0] or (ndims == (3, 3) and x.shape[0] != y.shape[0]):
-        raise RuntimeError(f"{name}: {describe(x)} and {describe(y)} do not fit together")
+        raise ShapeError(f"{name}: {describe(x)} and {describe(y)} do not fit together")
     _same_dtype(x, y, name)
     return x, y
 
 
 def _same_dtype(x: Any, y: Any, name: str) -> None:
     if x.dtype != y.dtype:
-        raise RuntimeError(f"{name}: wanted operands of one dtype, got {describe(x)} and {describe(y)}")
+        raise DtypeError(f"{name}: wanted operands of one dtype, got {describe(x)} and {describe(y)}")
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -112,7 +113,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """
     x, y = require_tensor(input, "outer"), require_tensor(vec2, "outer")
     if x.ndim != 1 or y.ndim != 1:
-        raise RuntimeError(f"outer: wanted two vectors, got {describe(x)} and {describe(y)}")
+        raise ShapeError(f"outer: wanted two vectors, got {describe(x)} and {describe(y)}")
     return Mul.apply(Reshape.apply(x, shape=(-1, 1) if x.numel() else (0, 1)), y)
 
 
@@ -121,13 +122,13 @@ def _added(input: Any, product: Any, beta: Number, alpha: Number, name: str) -> 
     input = require_tensor(input, name)
     spare = product.ndim - input.ndim
     if spare < 0 or any(n not in (1, m) for n, m in zip(input.shape, product.shape[spare:])):
-        raise RuntimeError(f"{name}: {describe(input)} does not broadcast to the product's shape {product.shape}")
+        raise ShapeError(f"{name}: {describe(input)} does not broadcast to the product's shape {product.shape}")
     if alpha != 1:
         product = product * alpha
     if beta == 0:
         return product
     if input.dtype != product.dtype:
-        raise RuntimeError(f"{name}: wanted one dtype, got {describe(input)} and a product of {product.dtype}")
+        raise DtypeError(f"{name}: wanted one dtype, got {describe(input)} and a product of {product.dtype}")
     return product + (input if beta == 1 else input * beta)
 
 
@@ -192,13 +193,13 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> 
     _same_dtype(a, b, "tensordot")
     if isinstance(dims, int):
         if not 0 <= dims <= min(a.ndim, b.ndim):
-            raise RuntimeError(f"tensordot: {dims} dims of {describe(a)} and {describe(b)}")
+            raise ShapeError(f"tensordot: {dims} dims of {describe(a)} and {describe(b)}")
         of_a, of_b = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     else:
         of_a = [axis_of(d, a.ndim, "tensordot") for d in dims[0]]
         of_b = [axis_of(d, b.ndim, "tensordot") for d in dims[1]]
     if [a.shape[i] for i in of_a] != [b.shape[i] for i in of_b]:
-        raise RuntimeError(f"tensordot: dims {of_a} and {of_b} of {describe(a)} and {describe(b)} do not fit together")
+        raise ShapeError(f"tensordot: dims {of_a} and {of_b} of {describe(a)} and {describe(b)} do not fit together")
     free_a = [i for i in range(a.ndim) if i not in of_a]
     free_b = [i for i in range(b.ndim) if i not in of_b]
     return contract(a, b, [], free_a, of_a, [], free_b, of_b)
@@ -244,7 +245,7 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
     """
     input = require_tensor(input, "matrix_power")
     if input.ndim < 2 or input.shape[-1] != input.shape[-2]:
-        raise RuntimeError(f"matrix_power: wanted square matrices, got {describe(input)}")
+        raise ShapeError(f"matrix_power: wanted square matrices, got {describe(input)}")
     n = int_of(n, "matrix_power: n")
     if n < 0:
         raise NotImplementedError("matrix_power: a negative power is not supported; use mydl.linalg.inv first")
@@ -279,7 +280,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
     if p < 0:
         raise RuntimeError(f"cdist: wanted p of 0 or more, got {p}")
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
-        raise RuntimeError(f"cdist: wanted (…, n, m) and (…, k, m), got {describe(x1)} and {describe(x2)}")
+        raise ShapeError(f"cdist: wanted (…, n, m) and (…, k, m), got {describe(x1)} and {describe(x2)}")
     return norm(unsqueeze(x1, -2) - unsqueeze(x2, -3), p, -1)
 
 
@@ -294,7 +295,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     _same_dtype(a, b, "cross")
     axis = next((i for i, n in enumerate(a.shape) if n == 3), 0) if dim is None else axis_of(dim, a.ndim, "cross")
     if a.ndim == 0 or a.shape[axis] != 3:
-        raise RuntimeError(f"cross: wanted three elements along dim {dim}, got {describe(a)}")
+        raise ShapeError(f"cross: wanted three elements along dim {dim}, got {describe(a)}")
     return roll(a, -1, axis) * roll(b, -2, axis) - roll(a, -2, axis) * roll(b, -1, axis)
 
 
@@ -322,7 +323,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
             [4, 2, 1]])
     """
     if require_tensor(x, "vander").ndim != 1:
-        raise RuntimeError(f"vander: wanted a vector, got {describe(x)}")
+        raise ShapeError(f"vander: wanted a vector, got {describe(x)}")
     powers = x.xp.arange(len(x) if N is None else N)
     return Reshape.apply(x, shape=(len(x), 1)) ** tensor_of(powers if increasing else powers[::-1].copy())
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mydl.autograd.modes import mode
 from mydl.autograd.op import describe, tensor_of
-from mydl.errors import LinAlgError
+from mydl.errors import DtypeError, LinAlgError, ShapeError
 from mydl.functions.arguments import Tensor, require_floating
 from mydl.functions.elementwise import exp, where
 from mydl.functions.shape import transpose, unsqueeze
@@ -23,7 +23,7 @@ __all__ = [
 def _square(input: Any, name: str) -> Any:
     input = require_floating(input, name)
     if input.ndim < 2 or input.shape[-1] != input.shape[-2]:
-        raise RuntimeError(f"{name}: wanted square matrices, (…, n, n), got {describe(input)}")
+        raise ShapeError(f"{name}: wanted square matrices, (…, n, n), got {describe(input)}")
     return input
 
 
@@ -31,7 +31,7 @@ def _constant(input: Any, name: str) -> Any:
     """The array of matrices whose decomposition carries no gradient."""
     input = require_floating(input, name)
     if input.ndim < 2:
-        raise RuntimeError(f"{name}: wanted matrices, (…, m, n), got {describe(input)}")
+        raise ShapeError(f"{name}: wanted matrices, (…, m, n), got {describe(input)}")
     if mode.grad and input.requires_grad:
         raise NotImplementedError(f"{name}: a gradient is not supported; use .detach()")
     return input.array
@@ -62,10 +62,10 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """
     A, B = _square(A, "solve"), require_floating(B, "solve")
     if A.dtype != B.dtype:
-        raise RuntimeError(f"solve: wanted one dtype, got {describe(A)} and {describe(B)}")
+        raise DtypeError(f"solve: wanted one dtype, got {describe(A)} and {describe(B)}")
     vectors = B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1])
     if B.ndim == 0 or B.shape[-1 if vectors or not left else -2] != A.shape[-1] or (vectors and not left):
-        raise RuntimeError(f"solve: {describe(A)} and {describe(B)} do not fit together")
+        raise ShapeError(f"solve: {describe(A)} and {describe(B)} do not fit together")
     if not left:
         return transpose(Solve.apply(transpose(A, -1, -2), transpose(B, -1, -2)), -1, -2)
     return Solve.apply(A, unsqueeze(B, -1)).squeeze(-1) if vectors else Solve.apply(A, B)

@@ -153,3 +153,39 @@ print("numba.np.arraymath" in sys.modules)
     warm()  # all kernels are on disk now
     done = run(program)
     assert done.stdout.split() == ["False", "True"], done.stderr
+
+
+USE = """
+import numba
+import numpy as np
+from mydl import kernels
+
+kernel = kernels.of(np.zeros(1))
+assert (kernel.relu(np.float32([-1, 2])) == [0, 2]).all()
+assert (kernel.matmul(np.ones((40, 300), np.float32), np.ones((300, 100), np.float32)) == 300).all()
+namespace = {}
+exec("def plus_one(x): return x + 1", namespace)
+assert numba.njit(namespace["plus_one"])(1) == 2
+"""
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("content", [b"", b"garbage", None])
+def test_damaged_files_are_compiled_anew(suffix, content, tmp_path):
+    def used():
+        done = run(USE, NUMBA_CACHE_DIR=str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    assert "compiling" in used()
+    for path in tmp_path.rglob(f"*.{suffix}"):
+        path.write_bytes(path.read_bytes()[:-50] if content is None else content)
+    assert "compiling" in used()
+    assert used() == ""
+
+
+def test_a_disk_that_is_full_keeps_nothing_and_stops_nobody(tmp_path):
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n" + USE
+    done = run(limited, NUMBA_CACHE_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert run(USE, NUMBA_CACHE_DIR=str(tmp_path)).returncode == 0

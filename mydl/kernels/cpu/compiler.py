@@ -43,8 +43,17 @@ class _Cache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         rtsys.initialize(target_context)  # what compiled code itself calls
-        with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)
+        try:
+            with self._guard_against_spurious_io_errors():
+                return self._load_overload(sig, target_context)
+        except Exception:  # a damaged file can raise anything; what is on disk is compiled anew
+            with contextlib.suppress(OSError):
+                self.flush()
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with contextlib.suppress(OSError):  # on a full disk, say: the code serves this process alone
+            super().save_overload(sig, data)
 
 
 def _compile(**options: Any) -> Callable[[FunctionType], Any]:
@@ -101,7 +110,7 @@ class _Compiler(event.Listener):
 
     def on_start(self, event: event.Event) -> None:
         kernel, types = event.data["dispatcher"], event.data["args"]
-        module, name = kernel.py_func.__module__, kernel.py_func.__name__
+        module, name = kernel.py_func.__module__ or "", kernel.py_func.__name__  # other people's may have no module
         if self.here or not module.startswith("mydl."):
             return
         if not self.said:

@@ -34,6 +34,7 @@ _PIECES = 4  # of work for each thread, so that all end at about the same time
 # on the caller's thread, as fast as this. Above, its other threads would go on waiting for work when it has ended, and
 # take the cores from the kernels that follow.
 _FEWEST_ROWS = 32
+_FEWEST_COLUMNS = LANES  # fewer leave lanes of the vectors empty
 _FEWEST_PRODUCTS = 1_000_000
 _WIDE_ENOUGH = LANES > 4  # for vectors of four BLAS has better code
 
@@ -52,6 +53,7 @@ def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.nd
         return matmul(lines, b).reshape(*a.shape[:-1], b.shape[1])
     if not _served(a, b, out):
         return np.matmul(a, b, out)
+    a, b = _in_order(a), _in_order(b)
     (rows, depth), columns = a.shape, b.shape[1]
     if out is None:
         out = np.empty((rows, columns), np.float32)
@@ -71,11 +73,14 @@ def _served(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> bool:
     """Whether the kernel takes the arrays, and is not slower than BLAS."""
     if not (_WIDE_ENOUGH and a.dtype == b.dtype == np.float32 and a.ndim == b.ndim == 2 and a.shape[1] == len(b)):
         return False
-    if len(a) < _FEWEST_ROWS or a.size * b.shape[1] < _FEWEST_PRODUCTS:
+    if len(a) < _FEWEST_ROWS or b.shape[1] < _FEWEST_COLUMNS or a.size * b.shape[1] < _FEWEST_PRODUCTS:
         return False
-    if out is not None and not (out.dtype == np.float32 and out.flags.carray and out.shape == (len(a), b.shape[1])):
-        return False
-    return all(factor.flags.carray or factor.T.flags.carray for factor in (a, b))
+    return out is None or (out.dtype == np.float32 and out.flags.carray and out.shape == (len(a), b.shape[1]))
+
+
+def _in_order(a: np.ndarray) -> np.ndarray:
+    """The matrix or a copy of it: contiguous by rows or by columns, and writable, as the kernel is compiled for."""
+    return a if a.flags.carray or a.T.flags.carray else np.array(a, order="C")
 
 
 def _flat(a: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ def _dropped(x: Any, p: float) -> Any:
 
 
 def _check(p: float, name: str) -> None:
+    if not isinstance(p, numbers.Real):
+        raise TypeError(f"{name}: wanted a probability between 0 and 1, got {p!r}")
     if not 0 <= p <= 1:
         raise ValueError(f"{name}: wanted a probability between 0 and 1, got {p!r}")
 
@@ -41,7 +44,8 @@ def _check(p: float, name: str) -> None:
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Each element 0 with probability p, otherwise input / (1 - p); the input itself where `training` is False.
 
-    The mask is drawn from the default generator: the same seed gives the same masks.
+    The mask is drawn from the default generator: the same seed gives the same masks. It drops with the multiple of
+    1/65536 that is next to p, 65535/65536 at most.
     Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
 
     >>> import mydl
