@@ -6,6 +6,10 @@ The GPU's run on the stand-in for CuPy, its CUDA kernels compiled for the host, 
 from __future__ import annotations
 
 import importlib
+import os
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -79,3 +83,19 @@ def on_threads():
 
     yield both
     backend.set_num_threads(before)
+
+
+@pytest.fixture
+def on_other_cpu(tmp_path):
+    """Run pytest in a process whose kernels are compiled for other features of an x86 CPU, "" being the oldest's."""
+
+    def run(features, *arguments):
+        if platform.machine() != "x86_64":
+            pytest.skip("names features of x86 CPUs")
+        name = "haswell" if features else "x86-64"
+        settings = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
+        command = [sys.executable, "-m", "pytest", "-q", *arguments]
+        done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+    return run

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -177,14 +173,6 @@ def test_same_bits_for_any_number_of_threads():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("features", ["+avx,+avx2,+fma", ""])
-def test_shorter_vectors(features, tmp_path):
+def test_shorter_vectors(features, on_other_cpu):
     """What other CPUs run: the kernels compiled for them, which this one understands too."""
-    import platform
-
-    if platform.machine() != "x86_64":
-        pytest.skip("names features of x86 CPUs")
-    name = "haswell" if features else "x86-64"
-    settings = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "pytest", "-q", "-k", "test_tiles or grad or threads", __file__]
-    done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+    on_other_cpu(features, "-k", "test_tiles or grad or threads", __file__)
