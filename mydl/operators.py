@@ -8,15 +8,22 @@ from typing import Any
 from mydl.functions import arithmetic, comparison, elementwise, indexing
 from mydl.functions.arguments import Number, Tensor
 from mydl.ops.arithmetic import Add, Div, Mul, Pow, Remainder, RoundedDiv, Sub
+from mydl.ops.elementwise import ReLU
 from mydl.ops.linalg import MatMul
 
 __all__ = ["Operators", "in_place"]
 
+# Functions whose op writes straight into memory that it is given: none of these needs its first input for backward.
+_WRITING: dict[Callable[..., Any], Any] = {arithmetic.add: Add, arithmetic.sub: Sub, elementwise.relu: ReLU}
+
 
 def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
     """The method that computes `function` of the tensor and takes the result into the tensor's own memory."""
+    op = _WRITING.get(function)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if op is not None and not kwargs and self._may_be_overwritten(*args):
+            return self._overwrite(op, *args)
         return self._become(function(self._snapshot(), *args, **kwargs))
 
     method.__name__ = method.__qualname__ = f"{function.__name__}_"

@@ -13,7 +13,7 @@ import numpy as np
 
 from mydl.autograd.engine import Variable
 from mydl.autograd.modes import mode, set_grad_enabled
-from mydl.autograd.op import tensor_of
+from mydl.autograd.op import alike, tensor_of
 from mydl.backend import on_device
 from mydl.functions.conversion import as_array, filling
 from mydl.functions.shape import expand
@@ -123,6 +123,38 @@ class Shared(Variable):
         base._node = PutView.apply(before, result, views=self._views)._node
         self._seen = -1
         self._current_node()
+        return self
+
+    def _may_be_overwritten(self, *others: Any) -> bool:
+        """Whether an op of this tensor and `others` can write its result straight into this tensor's memory."""
+        if self._base is not None and mode.grad:
+            return False  # the graph of its base has to follow
+        for other in others:
+            if not isinstance(other, Variable) or not alike(self.array, other.array):
+                return False
+        flags = self.array.flags
+        return flags.c_contiguous and getattr(flags, "writeable", True)  # CuPy's arrays are never read-only
+
+    def _overwrite(self, op: Any, *others: Any) -> Any:
+        """`op` of this tensor and `others`, computed in this tensor's memory; returns the tensor itself.
+
+        Without the two copies of `_become(op.apply(_snapshot(), …))`, for an op whose backward does not need the
+        value that is lost, and a tensor that `_may_be_overwritten`.
+        """
+        array = self.array
+        if not mode.grad:
+            op.apply(self, *others, out=array)
+            self._version[0] += 1
+            return self
+        self._refuse_leaf()
+        before = tensor_of(array[...])  # an object apart: whether an op saves its input or its output is known by it
+        before._node = self._node
+        node = op.apply(before, *others, out=array)._node
+        self._version[0] += 1
+        if node is not None:
+            self._node = node
+            # the output that it saved is this tensor's memory from now on
+            node.guards = [(self._version, self._version[0], *where) for _, _, *where in node.guards]
         return self
 
     def _snapshot_node(self) -> Any:

@@ -120,7 +120,7 @@ _tracing = threading.Lock()  # Op.apply is one for all threads
 def _written_down(trace: Trace) -> Iterator[None]:
     """While this runs, this thread's operations go into the trace."""
     thread = threading.get_ident()
-    before, plain_become = Op.__dict__["apply"], Shared._become
+    before, plain_become, plain_may = Op.__dict__["apply"], Shared._become, Shared._may_be_overwritten
     plain_apply = before.__func__
 
     def apply(cls: type[Op], *inputs: Any, **options: Any) -> Any:
@@ -143,11 +143,16 @@ def _written_down(trace: Trace) -> Iterator[None]:
 
     Op.apply = classmethod(apply)  # type: ignore[assignment, method-assign]
     Shared._become = become  # type: ignore[method-assign]
+
+    def may(self: Any, *others: Any) -> bool:  # a value is known by its array: an operation in place makes a new one
+        return threading.get_ident() != thread and plain_may(self, *others)
+
+    Shared._may_be_overwritten = may  # type: ignore[method-assign]
     try:
         yield
     finally:
         Op.apply = before  # type: ignore[method-assign]
-        Shared._become = plain_become  # type: ignore[method-assign]
+        Shared._become, Shared._may_be_overwritten = plain_become, plain_may  # type: ignore[method-assign]
 
 
 def traces(model: nn.NeuralNetwork, inputs: tuple[MyTensor, ...]) -> tuple[Trace, Trace]:

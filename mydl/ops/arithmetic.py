@@ -32,8 +32,8 @@ class Add(Op):
     prepare = promote
 
     @staticmethod
-    def forward(ctx: Any, x: Any, y: Any) -> Any:
-        return x + y
+    def forward(ctx: Any, x: Any, y: Any, *, out: Any = None) -> Any:
+        return x + y if out is None else ctx.xp.add(x, y, out=out)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -54,8 +54,8 @@ class Sub(Op):
     prepare = _promote_difference
 
     @staticmethod
-    def forward(ctx: Any, x: Any, y: Any) -> Any:
-        return x - y
+    def forward(ctx: Any, x: Any, y: Any, *, out: Any = None) -> Any:
+        return x - y if out is None else ctx.xp.subtract(x, y, out=out)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:

@@ -315,8 +315,8 @@ class ReLU(Op):
     prepare = numbers_only
 
     @staticmethod
-    def forward(ctx: Any, x: Any) -> Any:
-        y = kernels.of(x).relu(x)
+    def forward(ctx: Any, x: Any, *, out: Any = None) -> Any:
+        y = kernels.of(x).relu(x, out)
         ctx.save(y)
         return y
 

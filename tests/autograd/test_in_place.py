@@ -115,6 +115,91 @@ def test_changing_what_backward_does_not_need_is_fine() -> None:
     assert x.grad.tolist() == [2.0] * 3
 
 
+OVERWRITING = {"relu": lambda x, y: x.relu_(), "add": lambda x, y: x.add_(y), "sub": lambda x, y: x.sub_(y)}
+PLAIN = {"relu": lambda x, y: x.relu(), "add": lambda x, y: x + y, "sub": lambda x, y: x - y}
+
+
+@pytest.mark.parametrize("name", OVERWRITING)
+@pytest.mark.parametrize("recorded", [False, True])
+def test_written_straight_into_its_memory(name: str, recorded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is copied: neither what was there, for the graph, nor the result."""
+    x, y = leaf(3, 4) * 1, leaf(3, 4) * 1
+    expected = PLAIN[name](x, y).tolist()
+    memory, array = x.data_ptr(), x.detach().numpy()
+    monkeypatch.setattr(type(x), "_snapshot", None)
+    monkeypatch.setattr(type(x), "_become", None)
+    with mydl.set_grad_enabled(recorded):
+        assert OVERWRITING[name](x, y) is x
+    assert x.data_ptr() == memory and x.tolist() == array.tolist() == expected
+
+
+@pytest.mark.parametrize("name", OVERWRITING)
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda x: x.clone(),
+        lambda x: x.t().contiguous().t(),
+        lambda x: x[:, :1],
+        lambda x: x[0].expand(3, 4),
+        lambda x: x.float(),
+        lambda x: 2,
+    ],
+)
+@pytest.mark.parametrize("place", [lambda x: x, lambda x: x.t(), lambda x: x[:3], lambda x: x.expand(3, 4).clone()])
+def test_overwriting_has_the_gradients_of_the_plain_operation(name: str, other, place) -> None:
+    gradients = []
+    start = leaf(4, 3).detach()
+    for change in (OVERWRITING[name], PLAIN[name]):
+        w = start.clone().requires_grad_()
+        x = place((w * w).t().contiguous())
+        x = x if x.shape == (3, 4) else x.t()
+        y = other((w.t() + 1).clone())
+        z = change(x, y) * 3
+        (first,) = mydl.autograd.grad((z * z).sum(), w, create_graph=True)
+        (second,) = mydl.autograd.grad((first * first).sum(), w)
+        gradients.append((z.tolist(), first.tolist(), second.tolist()))
+    assert gradients[0] == gradients[1]
+
+
+def test_overwriting_counts_the_version_of_what_it_keeps() -> None:
+    x = leaf(3) * 1
+    x.relu_()
+    x.add_(1)  # the output that relu keeps
+    with pytest.raises(RuntimeError, match=r"ReLU: .*at version 2, expected 1"):
+        x.sum().backward()
+    x = leaf(3) * 1
+    y = x * x
+    x.add_(x)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()
+    x = mydl.ones(3)
+    x += x
+    assert x._version[0] == 1 and x.tolist() == [2.0] * 3
+    z = leaf(3)
+    x += z
+    x.sum().backward()
+    assert z.grad.tolist() == [1.0] * 3
+
+
+def test_overwriting_reaches_views_and_refuses_what_cannot_be_written() -> None:
+    source = leaf(4)
+    base = source * 1
+    view = base[:2]
+    base += base.detach()
+    (view * view).sum().backward()
+    # base = x + x as a constant, so d/dx (2 x)² = 2 (2 x)
+    assert source.grad.tolist() == [4 * value for value in source[:2].tolist()] + [0.0] * 2
+    with pytest.raises(RuntimeError, match="clone"):
+        mydl.ones(1).expand(3).relu_()
+    with pytest.raises(RuntimeError, match="leaf tensor"):
+        leaf(3).relu_()
+    with mydl.no_grad():
+        w = leaf(3)
+        kept = w.clone()
+        w -= kept
+    assert w.tolist() == [0.0] * 3 and w.is_leaf and w.requires_grad
+
+
 def test_leaves_and_their_views_are_not_changed_while_recording() -> None:
     x = leaf(2, 2)
     for change in (lambda: x.add_(1), lambda: x[0].zero_(), lambda: x.__setitem__(0, 1.0), lambda: x.view(4).mul_(2)):

@@ -28,14 +28,14 @@ def _zero_where(drop: Array, x: Array) -> Array:
     return mask.view(x.dtype)
 
 
-def relu(x: Array) -> Array:
-    """max(x, 0), in x's shape and dtype; NaN stays NaN.
+def relu(x: Array, out: Array | None = None) -> Array:
+    """max(x, 0), in x's shape and dtype, or into `out`, which may be x; NaN stays NaN.
 
     >>> import numpy as np
     >>> relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
-    return array_module(x).maximum(x, 0)
+    return array_module(x).maximum(x, 0, out=out)
 
 
 def relu_backward(grad: Array, y: Array) -> Array:

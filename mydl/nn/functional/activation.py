@@ -29,7 +29,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> relu(mydl.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return ReLU.apply(input) if not inplace else relu_(input)
+    return input.relu_() if inplace else ReLU.apply(input)
 
 
 def relu_(input: Tensor) -> Tensor:
