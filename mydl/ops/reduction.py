@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mydl import kernels
 from mydl.autograd.op import Op
 from mydl.backend import array_module
 from mydl.ops.casting import to_floating
@@ -37,8 +38,9 @@ class Sum(Op):
         ctx.input_shape, ctx.axis = x.shape, axis
         if x.dtype == np.float16:
             return x.sum(axis=axis, keepdims=keepdims, dtype=np.float32).astype(np.float16)
-        # NumPy would widen the small integers; whoever wants them in int64 casts before.
-        return x.sum(axis=axis, keepdims=keepdims, dtype=x.dtype if x.dtype.kind in "iu" else None)
+        if x.dtype.kind in "iu":  # NumPy would widen the small ones; whoever wants them in int64 casts before
+            return x.sum(axis=axis, keepdims=keepdims, dtype=x.dtype)
+        return kernels.of(x).sum_axes(x, axis, keepdims)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -57,7 +59,7 @@ class Mean(Op):
             return x.sum(axis=axis, keepdims=keepdims) * np.nan
         if x.dtype == np.float16:
             return x.mean(axis=axis, keepdims=keepdims)  # which adds up in float32
-        return x.sum(axis=axis, keepdims=keepdims) / count
+        return kernels.of(x).sum_axes(x, axis, keepdims) / count
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:

@@ -20,6 +20,7 @@ from mydl.kernels.cpu.optimizer import adam_step, sgd_step
 from mydl.kernels.cpu.pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from mydl.kernels.cpu.product import matmul
 from mydl.kernels.cpu.random import dropout_draws, philox_words
+from mydl.kernels.cpu.reduction import sum_axes
 from mydl.kernels.reference.normalization import move_statistics
 
 __all__ = [
@@ -49,4 +50,5 @@ __all__ = [
     "sgd_step",
     "softmax",
     "softmax_backward",
+    "sum_axes",
 ]

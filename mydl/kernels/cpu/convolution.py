@@ -20,6 +20,7 @@ from mydl.kernels.cpu.planes import forward_plan, input_grad_plan
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
 _NO_BIAS = np.zeros(1, np.float32)
+_SINGLE = np.dtype(np.float32)
 
 
 def conv2d(x, w, b, stride, padding, dilation, groups):
@@ -36,7 +37,7 @@ def conv2d(x, w, b, stride, padding, dilation, groups):
     shape, tiles, plan = _forward(x.shape, w.shape, stride, padding, dilation, groups)
     y = np.empty(shape, np.float32)
     if tiles:
-        if winograd.convolve(tiles, x, w.reshape(groups, -1, w.shape[1], 9), bias, b_stride, y):
+        if winograd.convolve(tiles, x, w, False, bias, b_stride, y):
             return y
         plan = forward_plan(x.shape, w.shape, stride, padding, dilation, groups)
     if not plan:
@@ -72,10 +73,10 @@ def conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups):
     # A convolution itself, with the weights turned round and the padding that makes up for the other.
     w_shape = groups * w.shape[1], len(w) // groups, *w.shape[2:]
     tiles = winograd.tile_plan(grad.shape, w_shape, stride, (2 - padding[0], 2 - padding[1]), dilation, groups)
-    if tiles and tiles.sizes[6:8] == tuple(input_shape[2:]):  # nothing is checked where the results are written
-        turned = w.reshape(groups, -1, w.shape[1], 9)[..., ::-1].swapaxes(1, 2)
-        if winograd.convolve(tiles, grad, turned, _NO_BIAS, 0, dx):
-            return dx
+    # nothing is checked where the results are written
+    fits = tiles and tiles.sizes[6:8] == tuple(input_shape[2:])
+    if fits and winograd.convolve(tiles, grad, w, True, _NO_BIAS, 0, dx):
+        return dx
     plan = input_grad_plan(tuple(input_shape), w.shape, grad.shape[2:], stride, padding, dilation, groups)
     if not plan or not np.isfinite(w).all():
         return reference.conv2d_input_grad(grad, w, input_shape, stride, padding, dilation, groups)
@@ -109,5 +110,5 @@ def conv2d_weight_grad(grad, x, weight_shape, stride, padding, dilation, groups)
     return dw
 
 
-def _served(*arrays) -> bool:
-    return all(a.dtype == np.float32 and a.size for a in arrays)
+def _served(a, b, c=_NO_BIAS) -> bool:
+    return a.dtype == b.dtype == c.dtype == _SINGLE and bool(a.size and b.size and c.size)

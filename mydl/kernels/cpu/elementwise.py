@@ -40,6 +40,8 @@ def _relu(x, y):
 
 def relu_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
     """0 where y <= 0, `grad` elsewhere; see `reference.relu_backward`."""
+    if grad.dtype == np.float32 and not grad.flags.carray:  # of a sum or a mean, say: one number for many elements
+        grad = grad.copy(order="C")
     if not _served(grad, y):
         return reference.relu_backward(grad, y)
     dx = np.empty_like(grad)

@@ -13,6 +13,7 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+from numba.np.ufunc import parallel as numba_threads
 
 from mydl import backend
 from mydl.kernels.cpu.compiler import Compiled, Kernel
@@ -25,6 +26,7 @@ PARALLEL_FROM = 16384
 
 LINE = 16  # float32 of a cache line: the room of a counter that threads share
 
+_MOST: int = numba.config.NUMBA_NUM_THREADS
 _one_at_a_time = threading.Lock()
 
 
@@ -64,7 +66,7 @@ def _start_threads() -> None:
 
 def _num_threads() -> int:
     """The threads that mydl may use, as far as Numba has them."""
-    return min(backend.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
+    return min(backend.get_num_threads(), _MOST)
 
 
 def launch(kernel: Kernel, work: int, *arguments: Any) -> Any:
@@ -78,7 +80,9 @@ def launch(kernel: Kernel, work: int, *arguments: Any) -> Any:
         return kernel.alone(*arguments)
     threads = _num_threads()
     with _one_at_a_time:
-        before = numba.get_num_threads()
+        # Without numba.get_num_threads's look, under two locks, at whether the threads run: `_start_threads` started
+        # them.
+        before = numba_threads._get_num_threads()
         if threads != before:
             numba.set_num_threads(threads)
         try:

@@ -31,14 +31,9 @@ from mydl.kernels.cpu.vectors import I64, LANES, VECTOR, floats, load, multiply_
 __all__ = ["KERNEL_TO_PRODUCTS", "PRODUCTS", "READ", "TILE", "convolve", "spread", "tile_plan", "transform_pixels"]
 
 _P, _Q = 9 / 16, 9 / 4  # the squares of the points
+_FACTORS = (_P, 0.5 / _P / (_P - _Q)), (_Q, 0.5 / _Q / (_Q - _P))  # of a kernel at ± a point
 _G = np.array(
-    [[1 / (_P * _Q), 0, 0]]
-    + [
-        [f, sign * f * s**0.5, f * s]
-        for s, f in ((_P, 0.5 / _P / (_P - _Q)), (_Q, 0.5 / _Q / (_Q - _P)))
-        for sign in (1, -1)
-    ]
-    + [[0, 0, 1]]
+    [[1 / (_P * _Q), 0, 0]] + [[f, sign * f * s**0.5, f * s] for s, f in _FACTORS for sign in (1, -1)] + [[0, 0, 1]]
 )
 KERNEL_TO_PRODUCTS = np.kron(_G, _G).astype(np.float32)  # (36, 9)
 TILE, READ = 4, 6
@@ -104,52 +99,71 @@ def tile_plan(x_shape, w_shape, stride, padding, dilation, groups) -> _Plan | No
     )  # fmt: skip
 
 
-def convolve(plan: _Plan, x: np.ndarray, kernels: np.ndarray, b: np.ndarray, b_stride: int, y: np.ndarray) -> bool:
-    """Fill y with the convolution of x with kernels (groups, output channels, channels, 9), and say if it is finite.
+def convolve(
+    plan: _Plan, x: np.ndarray, w: np.ndarray, turned: bool, b: np.ndarray, b_stride: int, y: np.ndarray
+) -> bool:
+    """Fill y with the convolution of x with w (output channels, channels / groups, 3, 3), and say if it is finite.
 
-    The bias of output channel o is b[o · b_stride].
+    With `turned` w is (channels, output channels / groups, 3, 3), and its kernels are turned by 180°: what takes a
+    gradient back. The bias of output channel o is b[o · b_stride].
 
-    >>> x, w, y = (np.ones(shape, np.float32) for shape in ((16, 16, 6, 6), (1, 16, 16, 9), (16, 16, 4, 4)))
+    >>> x, w, y = (np.ones(shape, np.float32) for shape in ((16, 16, 6, 6), (16, 16, 3, 3), (16, 16, 4, 4)))
     >>> plan = tile_plan(x.shape, (16, 16, 3, 3), (1, 1), (0, 0), (1, 1), 1)
-    >>> convolve(plan, x, w, np.zeros(1, np.float32), 0, y), y[0, 0, 0]
+    >>> convolve(plan, x, w, False, np.zeros(1, np.float32), 0, y), y[0, 0, 0]
     (True, array([144., 144., 144., 144.], dtype=float32))
     """
+    _, groups, channels, out_channels = plan.sizes[:4]
     tasks = tasks_for(plan, plan.units)
-    sums = np.zeros((tasks, LANES), np.float32)
-    launch(
-        _convolve_tasks, (tasks - 1) * PARALLEL_FROM, tasks, y, plain(x), _products_of(kernels), plain(b), b_stride,
-        scratch_memory(LINE + tasks * plan.scratch), plan.scratch, plan.units, plan.sizes, plan[1:7], sums,
+    # of every block of CHANNELS output channels the products' factors and, below them, the kernels that they come from
+    u = np.empty(
+        (groups * -(-out_channels // CHANNELS), PRODUCTS + 9, -(-channels * CHANNELS // LANES) * LANES), np.float32
+    )
+    return launch(
+        _convolve_tasks, (tasks - 1) * PARALLEL_FROM, tasks, y, plain(x), u, plain(w).reshape(-1), turned, plain(b),
+        b_stride, scratch_memory(LINE + tasks * plan.scratch), plan.scratch, plan.units, plan.sizes, plan[1:7],
+        np.zeros((tasks, LANES), np.float32),
     )  # fmt: skip
-    return bool(np.isfinite(sums).all())
-
-
-@np.errstate(all="ignore")  # NaN and inf go through
-def _products_of(kernels: np.ndarray) -> np.ndarray:
-    """G g Gᵀ of every kernel: (group and block of CHANNELS output channels, product, channel, place in the block).
-
-    A product of matrices a block: one of all would be large enough for BLAS to share it among its threads, which
-    then keep the cores for 0.4 ms that `_convolve_tasks` needs.
-    """
-    groups, out_channels, channels, _ = kernels.shape
-    blocks = -(-out_channels // CHANNELS)
-    whole = np.zeros((groups, blocks * CHANNELS, channels, 9), np.float32)
-    whole[:, :out_channels] = kernels
-    by_place = whole.reshape(groups * blocks, CHANNELS, channels, 9).transpose(0, 3, 2, 1)
-    return KERNEL_TO_PRODUCTS @ by_place.reshape(groups * blocks, 9, -1)
 
 
 @compile_parallel(fastmath=False)
-def _convolve_tasks(tasks, y, x, u, b, b_stride, scratch, each, units, sizes, tables, sums):
+def _convolve_tasks(tasks, y, x, u, w, turned, b, b_stride, scratch, each, units, sizes, tables, sums):
     zero(scratch, LINE)
+    for i in prange(len(u)):
+        _transform_kernels(u[i], w, turned, np.int64(i), sizes)
     for task in prange(tasks):
         plane = scratch + 4 * (LINE + np.int64(task) * each)
         _convolve_units(scratch, y, x, u, b, b_stride, plane, units, sizes, tables, sums[task])
+    finite = True
+    for task in range(tasks):
+        for lane in range(LANES):
+            finite &= sums[task, lane] - sums[task, lane] == 0
+    return finite
 
 
 @compile_serial()
-def _convolve_units(counter, y_array, x_array, u_array, b_array, b_stride, plane_, units, sizes, tables, sums):
+def _transform_kernels(u, w, turned, block, sizes):
+    """Rows k < PRODUCTS of u: G g Gᵀ, element k, of a block's kernels g by (channel, place in the block)."""
+    channels, out_channels = sizes[2:4]
+    blocks = -(-out_channels // CHANNELS)
+    first = block % blocks * CHANNELS
+    group = w[block // blocks * out_channels * channels * 9 :]
+    stride, c_stride, start, step = (9, out_channels * 9, 8, -1) if turned else (channels * 9, 9, 0, 1)
+    for place in range(CHANNELS):
+        for c in range(channels):
+            for t in range(9):
+                value = np.float32(0)
+                if first + place < out_channels:
+                    value = group[(first + place) * stride + c * c_stride + start + t * step]
+                u[PRODUCTS + t, c * CHANNELS + place] = value
+    row = u.shape[1]
+    for j in range(0, row, LANES):
+        _transform_kernel(address(u) + 4 * j, row, address(u) + 4 * (PRODUCTS * row + j))
+
+
+@compile_serial()
+def _convolve_units(counter, y_array, x_array, u, b_array, b_stride, plane_, units, sizes, tables, sums):
     """One unit (group, block of images, band of tiles) after another, as claimed; to `sums` all results are added."""
-    y, x, u, b = address(y_array), address(x_array), address(u_array), address(b_array)
+    y, x, b = address(y_array), address(x_array), address(b_array)
     (
         n, groups, in_channels, out_channels, height, width, rows, cols, padding, tile_rows, tile_cols, band, pitch,
         plane, result, in_stride, out_stride,
@@ -193,7 +207,7 @@ def _convolve_units(counter, y_array, x_array, u_array, b_array, b_stride, plane
                     convolve_tile(
                         outer + 4 * k * VECTORS * LANES, out_stride,
                         inner + 4 * (k * in_stride + t * in_channels * LANES), address(lanes),
-                        u + 4 * ((group * out_blocks + o) * PRODUCTS + k) * in_channels * CHANNELS, 1,
+                        address(u[group * out_blocks + o, k]), 1,
                         spare, 0, CHANNELS, address(x_offsets), address(u_offsets), in_channels,
                     )  # fmt: skip
                 for i in range(channels):
@@ -209,6 +223,23 @@ def _convolve_units(counter, y_array, x_array, u_array, b_array, b_stride, plane
                     (min(rows, row + tile_lines * TILE) - row) * cols, spare + 4 * LANES,
                 )  # fmt: skip
         unit = claim(counter)
+
+
+@intrinsic
+def _transform_kernel(typingctx, out, stride, g):
+    """out[6 r + c] = (G g Gᵀ)[r, c] of a 3×3 kernel g[3 i + j]; all are vectors, and rows of both `stride` apart."""
+
+    def generate(context, builder, signature, args):
+        out, stride, g = args
+        out, g = floats(builder, out), floats(builder, g)
+        taps = [load(builder, builder.gep(g, [builder.mul(I64(t), stride)])) for t in range(9)]
+        columns = [_g(builder, taps[j::3]) for j in range(3)]
+        for r in range(READ):
+            for c, value in enumerate(_g(builder, [column[r] for column in columns])):
+                store(builder, value, builder.gep(out, [builder.mul(I64(READ * r + c), stride)]))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3), generate
 
 
 @intrinsic
@@ -253,6 +284,15 @@ def _transform_products(typingctx, out, pitch, x, b, total):
 
 def _constant(value: float):
     return ir.Constant(VECTOR, [value] * LANES)
+
+
+def _g(builder, g):
+    """G g, of a column g of 3 vectors."""
+    values = [builder.fmul(_constant(1 / (_P * _Q)), g[0])]
+    for square, factor in _FACTORS:
+        even = builder.fmul(_constant(factor), multiply_add(builder, _constant(square), g[2], g[0]))
+        values += [multiply_add(builder, _constant(sign * factor * square**0.5), g[1], even) for sign in (1, -1)]
+    return [*values, g[2]]
 
 
 def _b(builder, d, rows):

@@ -133,7 +133,8 @@ def correlate(plan: _Plan, grad: np.ndarray, x: np.ndarray) -> np.ndarray:
         plan.partial, plan.units // groups, plan.sizes, plan[1:4],
     )  # fmt: skip
     with np.errstate(all="ignore"):  # NaN and inf go through
-        # A product a channel, each too small for BLAS to share it among its threads (see `winograd._products_of`).
+        # A product a channel: one of all would be large enough for BLAS to share it among its threads, which then keep
+        # the cores for 0.4 ms.
         dw = KERNEL_TO_PRODUCTS.T @ products.transpose(0, 2, 1, 3)[:, :channels, :, :out_channels]
     return dw.transpose(0, 3, 1, 2).reshape(groups * out_channels, channels, 3, 3)
 

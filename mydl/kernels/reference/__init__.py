@@ -20,6 +20,7 @@ from mydl.kernels.reference.normalization import batch_norm, batch_norm_backward
 from mydl.kernels.reference.optimizer import adam_step, sgd_step
 from mydl.kernels.reference.pooling import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from mydl.kernels.reference.random import dropout_draws, philox_words
+from mydl.kernels.reference.reduction import sum_axes
 
 __all__ = [
     "adam_step",
@@ -48,4 +49,5 @@ __all__ = [
     "sgd_step",
     "softmax",
     "softmax_backward",
+    "sum_axes",
 ]

@@ -34,7 +34,8 @@ def _meant(shape: tuple[int, ...], channels: int, spatial: int) -> str:
 
 def _check(x: Any, weight: Any, bias: Any, spatial: int, groups: int, name: str, transposed: bool) -> None:
     """Shapes, dtypes and groups that fit one another."""
-    shape, kernel = x.array.shape, weight.shape
+    x, weight = x.array, getattr(weight, "array", weight)  # each look at a tensor's own shape makes a Size
+    shape, kernel = x.shape, weight.shape
     if len(kernel) != spatial + 2 or len(shape) not in (spatial + 1, spatial + 2):
         dims = "L" if spatial == 1 else "H, W"
         raise ShapeError(
@@ -84,7 +85,7 @@ def conv2d(
     if padding.__class__ is str:
         input, padding = _padded(input, weight.shape[2:], stride, padding, dilation, "conv2d")
     padding = pair(padding, "conv2d", "padding")
-    shape, kernel = input.array.shape, tuple(weight.shape)[2:]
+    shape, kernel = input.array.shape, getattr(weight, "array", weight).shape[2:]
     for size, k, p, d in zip(shape[-2:], kernel, padding, dilation):
         if size + 2 * p < d * (k - 1) + 1:
             raise ShapeError(
