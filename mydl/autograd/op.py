@@ -152,11 +152,12 @@ class Op:
         arrays = []
         edges = []
         recorded = 0  # how many inputs want a gradient
+        plain = _Tensor
         modes = mode.__dict__  # one look at what belongs to the thread costs as much as one at an attribute of it
         grad_mode = modes["grad"]
         for value in inputs:
             edge = None
-            if isinstance(value, Variable):
+            if value.__class__ is plain or isinstance(value, Variable):
                 arrays.append(value.array)
                 if grad_mode:
                     edge = value._node if value._base is None else value._current_node()
@@ -224,21 +225,27 @@ class Op:
     def _guard(self, inputs: tuple, arrays: list, outputs: tuple) -> None:
         """Note for each saved array which input or output it is, and that tensor's version."""
         self.guards = guards = []
+        count = len(arrays)
         for position, value in enumerate(self.saved):
             if value is None:
                 continue
-            index = 0
-            for array in arrays:
-                if array is value and isinstance(inputs[index], Variable):
-                    version = inputs[index]._version
-                    guards.append((version, version[0], position, index))
-                    break
-                index += 1
-            else:
-                for index, output in enumerate(outputs):
-                    if output.array is value:
-                        guards.append((output._version, output._version[0], position, -1 - index))
+            index = position  # inputs are saved in their order; in x * x.detach() both are one array
+            if index >= count or arrays[index] is not value:
+                index = 0
+                for array in arrays:
+                    if array is value:
                         break
+                    index += 1
+            if index < count:
+                given = inputs[index]
+                if given is not value:  # a tensor and no constant
+                    version = given._version
+                    guards.append((version, version[0], position, index))
+                continue
+            for index, output in enumerate(outputs):
+                if output.array is value:
+                    guards.append((output._version, output._version[0], position, -1 - index))
+                    break
 
     def propagate(self, grad: Any, record: bool, keep: bool, leading: set | None) -> tuple:
         """The gradients of the inputs from the gradient of the output; the engine calls this."""

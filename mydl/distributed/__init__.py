@@ -27,15 +27,6 @@ from mydl.distributed.group import (
 )
 
 __all__ = [
-    "DistributedDataParallel",
-    "SyncBatchNorm",
-    "abort",
-    "all_reduce",
-    "barrier",
-    "broadcast",
-    "init",
-    "local_rank",
-    "rank",
-    "refuse_silent_copies",
-    "world_size",
-]
+    "DistributedDataParallel", "SyncBatchNorm", "abort", "all_reduce", "barrier", "broadcast", "init", "local_rank",
+    "rank", "refuse_silent_copies", "world_size",
+]  # fmt: skip

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import numpy as np
 
-from mydl import kernels
+from mydl import backend, kernels
 
 __all__ = ["warm"]
 
@@ -28,8 +28,15 @@ def warm() -> float:
     started = time.perf_counter()
     from mydl.kernels import cpu
 
-    for images in (4, 256):  # for the caller's thread alone, and for all
-        _call_each(cpu, np.linspace(-1, 1, images * 1024, dtype=np.float32).reshape(images, 4, 16, 16))
+    threads = backend.get_num_threads()
+    try:
+        # For the caller's thread alone, which takes what is little work, and convolutions in one piece (of an epoch's
+        # last few images, say); and for all threads.
+        for images, count in ((4, threads), (256, 1), (256, threads)):
+            backend.set_num_threads(count)
+            _call_each(cpu, np.linspace(-1, 1, images * 1024, dtype=np.float32).reshape(images, 4, 16, 16))
+    finally:
+        backend.set_num_threads(threads)
     return time.perf_counter() - started
 
 
@@ -58,6 +65,8 @@ def _call_each(cpu: ModuleType, x: np.ndarray) -> None:
 
     cpu.relu_backward(x, cpu.relu(x))
     cpu.erf(x)
+    for part in (x, x[0]):  # few in double precision are much work already
+        cpu.erf(part.astype(np.float64))
     cpu.dropout(x, cpu.dropout_draws(x, (0, 0, 0), x.size), 1, 1.0)
 
     logits, target = x.reshape(-1, 64), np.zeros(x.size // 64, np.int64)
@@ -66,7 +75,7 @@ def _call_each(cpu: ModuleType, x: np.ndarray) -> None:
     cpu.softmax_backward(logits, cpu.softmax(logits, -1), -1)
     cpu.log_softmax_backward(logits, cpu.log_softmax(logits, -1), -1)
 
-    p, g, m, v, vmax = np.zeros((5, x.size), np.float32)
+    p, g, m, v, vmax = np.zeros((5, x.size // 2), np.float32)  # Adam has much to do for each
     for buffer in (None, m):
         cpu.sgd_step(p, g, buffer, 0.1, 0.9, 0.0, 0.0, False, True, False)
     for largest in (None, vmax):

@@ -11,19 +11,8 @@ from mydl.errors import DtypeError
 from mydl.ops.casting import numbers_only, promote, promote_floating, promote_numbers
 
 __all__ = [
-    "Add",
-    "Atan2",
-    "Div",
-    "Fmod",
-    "Maximum",
-    "Minimum",
-    "Mul",
-    "Neg",
-    "Pow",
-    "Remainder",
-    "RoundedDiv",
-    "Sub",
-]
+    "Add", "Atan2", "Div", "Fmod", "Maximum", "Minimum", "Mul", "Neg", "Pow", "Remainder", "RoundedDiv", "Sub",
+]  # fmt: skip
 
 
 class Add(Op):

@@ -12,17 +12,9 @@ from mydl.backend import device_of, get_default_dtype, on_device
 from mydl.errors import DtypeError
 
 __all__ = [
-    "Cast",
-    "Move",
-    "cast_all",
-    "numbers_only",
-    "promote",
-    "promote_floating",
-    "promote_numbers",
-    "promoted",
-    "result_dtype",
-    "to_floating",
-]
+    "Cast", "Move", "cast_all", "numbers_only", "promote", "promote_floating", "promote_numbers", "promoted",
+    "result_dtype", "to_floating",
+]  # fmt: skip
 
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
@@ -147,7 +139,8 @@ def promote_numbers(inputs: tuple) -> tuple:
 
 def numbers_only(inputs: tuple) -> tuple:
     """The inputs as they are; a boolean one is refused."""
-    if inputs[0].dtype == bool:
+    value = inputs[0]
+    if (value.array if isinstance(value, Variable) else value).dtype.kind == "b":
         raise DtypeError("wanted numbers, got booleans; use .long() first")
     return inputs
 

@@ -11,28 +11,9 @@ from mydl.errors import DtypeError
 from mydl.ops.casting import cast_all, numbers_only, result_dtype, to_floating
 
 __all__ = [
-    "Abs",
-    "Clamp",
-    "Clone",
-    "Erf",
-    "Exp",
-    "Exp2",
-    "Expm1",
-    "Log",
-    "Log1p",
-    "Log2",
-    "Log10",
-    "ReLU",
-    "Reciprocal",
-    "Rsqrt",
-    "Sigmoid",
-    "Softplus",
-    "Sqrt",
-    "Stepwise",
-    "Tanh",
-    "Where",
-    "signs",
-]
+    "Abs", "Clamp", "Clone", "Erf", "Exp", "Exp2", "Expm1", "Log", "Log1p", "Log2", "Log10", "ReLU", "Reciprocal",
+    "Rsqrt", "Sigmoid", "Softplus", "Sqrt", "Stepwise", "Tanh", "Where", "signs",
+]  # fmt: skip
 
 
 class Exp(Op):

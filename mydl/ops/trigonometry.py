@@ -8,18 +8,8 @@ from mydl.autograd.op import Op
 from mydl.ops.casting import to_floating
 
 __all__ = [
-    "Acos",
-    "Acosh",
-    "Asin",
-    "Asinh",
-    "Atan",
-    "Atanh",
-    "Cos",
-    "Cosh",
-    "Sin",
-    "Sinh",
-    "Tan",
-]
+    "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan",
+]  # fmt: skip
 
 
 class Sin(Op):

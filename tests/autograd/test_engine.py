@@ -202,6 +202,24 @@ def test_third_derivative() -> None:
     assert y.item() == pytest.approx(2 * np.exp(0.7) * (np.cos(0.7) - np.sin(0.7)), rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("function", "first", "second"),
+    [
+        (lambda x: x * x.detach(), 3.0, 0.0),
+        (lambda x: x.detach() * x, 3.0, 0.0),
+        (lambda x: x / x.detach(), 1 / 3, 0.0),
+        (lambda x: x.detach() / x, -1 / 3, 2 / 9),
+        (lambda x: x ** x.detach(), 27.0, 18.0),
+        (lambda x: x @ x.detach(), 3.0, 0.0),
+    ],
+)  # fmt: skip
+def test_a_detached_factor_is_a_constant_also_to_the_second_derivative(function, first, second) -> None:
+    x = mydl.tensor([3.0], dtype=mydl.float64, requires_grad=True)
+    (g,) = grad(function(x).sum(), x, create_graph=True)
+    (h,) = grad((g + 0 * x).sum(), x)
+    np.testing.assert_allclose([g.item(), h.item()], [first, second], atol=1e-12)
+
+
 def test_create_graph_through_saved_outputs_of_no_dimensions() -> None:
     x = leaf(3.0, 4.0)
     (first,) = grad(x.norm(), x, create_graph=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 import pytest
 
 from mydl import kernels
+from mydl.backend import get_num_threads
 from mydl.kernels import warm
 
 
@@ -24,6 +28,22 @@ def ended(monkeypatch, capsys):
 def test_help(ended):
     status, out, err = ended("--help")
     assert (status, err) == (0, "") and "Compile every CPU kernel ahead" in out
+
+
+def test_every_kernel_is_ready_for_one_thread_and_for_all():
+    pytest.importorskip("numba")
+    from mydl.kernels import cpu
+    from mydl.kernels.cpu.compiler import Kernel
+
+    warm.warm()
+    modules = [
+        importlib.import_module(f"{cpu.__name__}.{module.name}") for module in pkgutil.iter_modules(cpu.__path__)
+    ]
+    found = {f"{m.__name__}.{name}": value for m in modules for name, value in vars(m).items() if type(value) is Kernel}
+    assert len(found) > 30
+    assert [name for name, kernel in found.items() if not kernel.alone.signatures] == []
+    if get_num_threads() > 1:
+        assert [name for name, kernel in found.items() if not kernel.parallel.signatures] == []
 
 
 @pytest.mark.parametrize("arguments", [["now"], ["--now", "x"]])

@@ -12,13 +12,8 @@ from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
 from mydl.kernels.cpu.parallel import launch
 
 __all__ = [
-    "cross_entropy",
-    "cross_entropy_backward",
-    "log_softmax",
-    "log_softmax_backward",
-    "softmax",
-    "softmax_backward",
-]
+    "cross_entropy", "cross_entropy_backward", "log_softmax", "log_softmax_backward", "softmax", "softmax_backward",
+]  # fmt: skip
 
 
 @compile_serial(fastmath={"contract", "nsz"})

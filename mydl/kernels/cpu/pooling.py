@@ -121,16 +121,8 @@ def avg_pool2d(
     divisors = window_divisors(x.shape, out, kernel, stride, padding, count_include_pad, divisor_override)
     y = np.empty((n, c, *out), np.float32)
     planes = np.ascontiguousarray(x).reshape(n * c, h, w)
-    launch(
-        _avg_pool,
-        x.size,
-        planes,
-        kernel,
-        stride,
-        padding,
-        divisors.astype(np.float32),
-        y.reshape(n * c, *out),
-    )
+    windows = kernel, stride, padding, divisors.astype(np.float32)
+    launch(_avg_pool, x.size, planes, *windows, y.reshape(n * c, *out))
     return y
 
 
@@ -173,16 +165,8 @@ def avg_pool2d_backward(
     divisors = window_divisors(input_shape, out, kernel, stride, padding, count_include_pad, divisor_override)
     dx = np.empty(input_shape, np.float32)
     grad = np.ascontiguousarray(grad).reshape(n * c, *out)
-    launch(
-        _avg_pool_backward,
-        dx.size,
-        grad,
-        kernel,
-        stride,
-        padding,
-        divisors.astype(np.float32),
-        dx.reshape(n * c, h, w),
-    )
+    windows = kernel, stride, padding, divisors.astype(np.float32)
+    launch(_avg_pool_backward, dx.size, grad, *windows, dx.reshape(n * c, h, w))
     return dx
 
 

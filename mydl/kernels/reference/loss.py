@@ -14,13 +14,8 @@ import numpy as np
 from mydl.backend import array_module
 
 __all__ = [
-    "cross_entropy",
-    "cross_entropy_backward",
-    "log_softmax",
-    "log_softmax_backward",
-    "softmax",
-    "softmax_backward",
-]
+    "cross_entropy", "cross_entropy_backward", "log_softmax", "log_softmax_backward", "softmax", "softmax_backward",
+]  # fmt: skip
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 

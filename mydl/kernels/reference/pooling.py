@@ -16,14 +16,9 @@ import numpy as np
 from mydl.backend import array_module
 
 __all__ = [
-    "avg_pool2d",
-    "avg_pool2d_backward",
-    "max_pool2d",
-    "max_pool2d_backward",
-    "pooled_shape",
-    "pooled_size",
+    "avg_pool2d", "avg_pool2d_backward", "max_pool2d", "max_pool2d_backward", "pooled_shape", "pooled_size",
     "window_divisors",
-]
+]  # fmt: skip
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 Pair = tuple[int, int]
