@@ -95,16 +95,14 @@ class Linear(Op):
         one_output = len(w.shape) == 1
         if one_output:
             grad = xp.expand_dims(grad, -1)
-        rows, columns = (xp.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1])) for a in (grad, x))
+        rows, columns = grad, x
+        if len(x.shape) != 2:
+            rows, columns = (xp.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1])) for a in (grad, x))
         dx = dw = db = None
         if needs_x:
             dx = grad * w if one_output else matmul(grad, w)
         if needs_w:
-            dw = (
-                xp.sum(rows * columns, axis=0)
-                if one_output
-                else matmul(xp.transpose(rows), columns, out=ctx.grad_buffer(1))
-            )
+            dw = xp.sum(rows * columns, axis=0) if one_output else matmul(rows.T, columns, out=ctx.grad_buffer(1))
         if needs_b:
             db = xp.sum(rows, axis=0, out=ctx.grad_buffer(2))
         return dx, dw, db

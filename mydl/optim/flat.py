@@ -147,7 +147,8 @@ class FlatOptimizer(Optimizer):
         arranged = False
         run: _Run | None = None
         for p in group["params"]:
-            if p.grad is None:
+            grad = p.grad
+            if grad is None:
                 continue
             place = self._places.get(p)
             if place is None or place.slot is not p._slot or p.array is not place.slot.array or place.names != names:
@@ -165,7 +166,7 @@ class FlatOptimizer(Optimizer):
                         first = self._enter(group, state, place)
                         break
                 scalars = [state[name].array[()] for name in self.scalar_state]
-            gradient = p.grad.array
+            gradient = grad.array
             if gradient is place.slot.gradient and p.array is place.slot.array:
                 if run is not None and run.gradient is None and run.goes_on(place, scalars, first):
                     run.parameters.append(p)

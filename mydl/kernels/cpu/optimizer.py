@@ -15,7 +15,10 @@ __all__ = ["adam_step", "sgd_step"]
 
 
 def _served(*arrays: np.ndarray | None) -> bool:
-    return all(a is None or (a.dtype == np.float32 and a.flags.c_contiguous) for a in arrays)
+    for a in arrays:  # noqa: SIM110 - a generator would cost as much as a small kernel
+        if a is not None and (a.dtype != np.float32 or not a.flags.c_contiguous):
+            return False
+    return True
 
 
 def sgd_step(

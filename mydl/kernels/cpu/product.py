@@ -53,8 +53,8 @@ def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.nd
         return matmul(lines, b).reshape(*a.shape[:-1], b.shape[1])
     if not _served(a, b, out):
         return np.matmul(a, b, out)
-    a, b = _in_order(a), _in_order(b)
     (rows, depth), columns = a.shape, b.shape[1]
+    (a_flat, a_turned), (b_flat, b_turned) = _in_order(a), _in_order(b)
     if out is None:
         out = np.empty((rows, columns), np.float32)
     threads, panels = backend.get_num_threads(), -(-columns // WIDTH)
@@ -63,8 +63,8 @@ def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.nd
     starts = _row_starts(-(-depth // -(-depth // _DEPTH)))
     each = (len(starts) + ROWS + 1) * WIDTH
     launch(
-        _product, (tasks - 1) * PARALLEL_FROM, tasks, out.reshape(-1), _flat(a), _flat(b), rows, columns, depth,
-        not a.flags.c_contiguous, not b.flags.c_contiguous, starts, pieces, scratch_memory(LINE + tasks * each), each,
+        _product, (tasks - 1) * PARALLEL_FROM, tasks, out.reshape(-1), a_flat, b_flat, rows, columns, depth,
+        a_turned, b_turned, starts, pieces, scratch_memory(LINE + tasks * each), each,
     )  # fmt: skip
     return out
 
@@ -78,14 +78,15 @@ def _served(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> bool:
     return out is None or (out.dtype == np.float32 and out.flags.carray and out.shape == (len(a), b.shape[1]))
 
 
-def _in_order(a: np.ndarray) -> np.ndarray:
-    """The matrix or a copy of it: contiguous by rows or by columns, and writable, as the kernel is compiled for."""
-    return a if a.flags.carray or a.T.flags.carray else np.array(a, order="C")
+def _in_order(a: np.ndarray) -> tuple[np.ndarray, bool]:
+    """(the matrix's elements in the order of memory, whether that is by columns), writable as the kernel wants them.
 
-
-def _flat(a: np.ndarray) -> np.ndarray:
-    """The elements in the order of memory."""
-    return (a if a.flags.c_contiguous else a.T).reshape(-1)
+    They are those of a copy where the matrix is contiguous neither by rows nor by columns, or read-only.
+    """
+    for matrix, turned in ((a, False), (a.T, True)):
+        if matrix.flags.carray:
+            return matrix.reshape(-1), turned
+    return np.array(a, order="C").reshape(-1), False
 
 
 @lru_cache(maxsize=64)

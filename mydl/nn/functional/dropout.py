@@ -35,7 +35,7 @@ def _dropped(x: Any, p: float) -> Any:
 
 
 def _check(p: float, name: str) -> None:
-    if not isinstance(p, numbers.Real):
+    if p.__class__ is not float and not isinstance(p, numbers.Real):
         raise TypeError(f"{name}: wanted a probability between 0 and 1, got {p!r}")
     if not 0 <= p <= 1:
         raise ValueError(f"{name}: wanted a probability between 0 and 1, got {p!r}")
