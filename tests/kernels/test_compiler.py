@@ -134,11 +134,16 @@ def test_compiled_code_is_loaded_without_what_compiling_takes():
     pytest.importorskip("scipy")  # for Numba's matrix product
     program = """
 import sys
+import llvmlite.binding
 import numba
 import numpy as np
 from mydl.kernels.warm import warm
 
+read = []
+parse = llvmlite.binding.parse_bitcode
+llvmlite.binding.parse_bitcode = lambda bitcode: read.append(len(bitcode)) or parse(bitcode)
 warm()
+assert read and max(read) < 4096, read  # a kernel's own is some 100 KB
 print("numba.np.arraymath" in sys.modules)
 
 @numba.njit
@@ -153,6 +158,28 @@ print("numba.np.arraymath" in sys.modules)
     warm()  # all kernels are on disk now
     done = run(program)
     assert done.stdout.split() == ["False", "True"], done.stderr
+
+
+def test_a_networks_step_imports_no_more_of_numba_than_it_needs():
+    """Arrays are neither made nor given other shapes in the kernels that most networks use: Numba's code for that takes
+    as long to import as all of those kernels to load."""
+    program = """
+import sys
+import mydl
+from mydl import nn, optim
+from mydl.nn import functional as F
+
+model = nn.Sequential(nn.Conv2D(1, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(676, 10))
+optimizer = optim.Adam(model.parameters())
+x, target = mydl.randn(64, 1, 28, 28), mydl.zeros(64, dtype=mydl.int64)
+F.cross_entropy(model(x), target).backward()
+optimizer.step()
+model.eval()(x)
+print("mydl.kernels.cpu" in sys.modules, "numba.np.arrayobj" in sys.modules)
+"""
+    warm()
+    done = run(program)
+    assert done.stdout.split() == ["True", "False"], done.stderr
 
 
 USE = """

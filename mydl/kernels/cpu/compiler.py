@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+import llvmlite.binding
 import numba
 from numba.core import event
 from numba.core.caching import FunctionCache
@@ -56,14 +57,35 @@ class _Cache(FunctionCache):
             super().save_overload(sig, data)
 
 
-def _compile(**options: Any) -> Callable[[FunctionType], Any]:
+class _KernelCache(_Cache):
+    """The same for code that no other compiled code calls: the bitcode that would be linked into that stays unread.
+
+    To read it takes longer than to load the machine code.
+    """
+
+    def _load_overload(self, sig: Any, target_context: Any) -> Any:
+        if not self._enabled:
+            return None
+        held = self._cache_file.load(self._index_key(sig, target_context.codegen()))
+        if held is None:
+            return None
+        (name, kind, code), function, *rest = held
+        if kind == "object":
+            machine_code, _ = code
+            # Numba looks up only what some bitcode says that there is: the function that Python calls.
+            named = f'define void @"{function.llvm_cpython_wrapper_name}"() {{ ret void }}'
+            code = machine_code, llvmlite.binding.parse_assembly(named).as_bitcode()
+        return self._impl.rebuild(target_context, ((name, kind, code), function, *rest))
+
+
+def _compile(cache_class: type[_Cache] = _Cache, **options: Any) -> Callable[[FunctionType], Any]:
     """The decorator that Numba gives for the options, for code that is kept on disk."""
 
     def compiled(function: FunctionType) -> Any:
         # The error model divides by zero as IEEE 754 does instead of testing for it. Compiled code releases the GIL.
         dispatcher = numba.njit(**{"nogil": True, "cache": True, "error_model": "numpy", **options})(function)
         if isinstance(dispatcher._cache, FunctionCache):
-            dispatcher._cache.__class__ = _Cache
+            dispatcher._cache.__class__ = cache_class
         return dispatcher
 
     return compiled
@@ -80,10 +102,10 @@ class Kernel:
     """
 
     def __init__(self, function: FunctionType, **options: Any) -> None:
-        self.parallel = _compile(parallel=True, **options)(function)
+        self.parallel = _compile(_KernelCache, parallel=True, **options)(function)
         twin = FunctionType(function.__code__, function.__globals__, function.__name__)
         twin.__qualname__ = f"{function.__qualname__}_alone"  # after which the compiled code's file is named
-        self.alone = _compile(**options)(twin)
+        self.alone = _compile(_KernelCache, **options)(twin)
 
 
 def compile_parallel(**options: Any) -> Callable[[FunctionType], Kernel]:

@@ -86,10 +86,9 @@ def address(table):
 
 @compile_serial()
 def _unpacked(packed):
-    """(sizes, tables) of a `planes.Plan`."""
+    """(sizes, tables) of a `planes.Plan`, each table flat: to reshape one Numba would import a good part of itself."""
     ends = packed[SIZES : SIZES + _TABLES]
-    phases = packed[SIZES + _TABLES : ends[0]].reshape(-1, 4)
-    passes = packed[ends[0] : ends[1]].reshape(-1, 6)
+    phases, passes = packed[SIZES + _TABLES : ends[0]], packed[ends[0] : ends[1]]
     x_offsets, w_offsets = packed[ends[1] : ends[2]], packed[ends[2] : ends[3]]
     x_positions, pack, store = packed[ends[3] : ends[4]], packed[ends[4] : ends[5]], packed[ends[5] : ends[6]]
     return to_fixed_tuple(packed, SIZES), (phases, passes, x_offsets, w_offsets, x_positions, pack, store)
@@ -103,9 +102,9 @@ def _convolve_units(counter, y_array, x_array, w_array, b_array, b_stride, plane
     in_lanes, n, groups, in_channels, out_channels = sizes[:5]
     w_group, w_channel, pitch, lines, _, plane, block, band, rows, cols, _, _, _, run_stride = sizes[13:]
     bands, blocks = -(-rows // band), -(-n // block)
-    held = in_channels * len(phases) * plane
+    held = in_channels * (len(phases) // 4) * plane
     results = planes + 4 * held
-    spare = results + 4 * len(passes) * CHANNELS * run_stride
+    spare = results + 4 * (len(passes) // 6) * CHANNELS * run_stride
     zero(planes, held)
     zero(spare, 2 * LANES)
     unit = claim(counter)
@@ -117,13 +116,14 @@ def _convolve_units(counter, y_array, x_array, w_array, b_array, b_stride, plane
             vectors = (end_row - row) * cols
         else:
             vectors = -(-(((images - 1) * lines + end_row - row - 1) * pitch + cols) // LANES)
-        tiles = -(-vectors // VECTORS) * len(passes) * -(-out_channels // CHANNELS)
+        tiles = -(-vectors // VECTORS) * (len(passes) // 6) * -(-out_channels // CHANNELS)
         ahead, ahead_end, ahead_step = _following(
             x, image + images, images, tiles, in_channels, sizes[5], sizes[6], sizes
         )
         for o in range(0, out_channels, CHANNELS):
             channels = min(CHANNELS, out_channels - o)
-            for p in range(len(passes)):
+            for p in range(len(passes) // 6):
+                first, end = passes[6 * p], passes[6 * p + 1]
                 for v in range(0, vectors, VECTORS):
                     ahead = prefetch(ahead, min(ahead_end, ahead + ahead_step))
                     convolve_tile(
@@ -131,8 +131,7 @@ def _convolve_units(counter, y_array, x_array, w_array, b_array, b_stride, plane
                         planes, address(x_positions) + 8 * v,
                         w + 4 * (group * w_group + o * w_channel), w_channel,
                         b + 4 * b_stride * (group * out_channels + o), b_stride, channels,
-                        address(x_offsets) + 8 * passes[p, 0], address(w_offsets) + 8 * passes[p, 0],
-                        passes[p, 1] - passes[p, 0],
+                        address(x_offsets) + 8 * first, address(w_offsets) + 8 * first, end - first,
                     )  # fmt: skip
             channel = (image * groups + group) * out_channels + o
             _store(y, results, channel, channels, images, row, end_row, spare, sizes, passes, store)
@@ -181,9 +180,9 @@ def _pack(planes, x, group, image, images, row, end_row, spare, sizes, phases, p
     for j in range(images):
         for c in range(channels):
             source = x + 4 * (j * image_size + c * height * width)
-            for f in range(len(phases)):
-                phase_v, phase_h, phase_rows, phase_cols = phases[f]
-                target = planes + 4 * ((c * len(phases) + f) * plane + origin + (j * lines - row) * pitch)
+            for f in range(len(phases) // 4):
+                phase_v, phase_h, phase_rows, phase_cols = to_fixed_tuple(phases[4 * f :], 4)
+                target = planes + 4 * ((c * (len(phases) // 4) + f) * plane + origin + (j * lines - row) * pitch)
                 for r in range(first, end):
                     line = target + 4 * r * pitch
                     if r < 0 or r >= phase_rows:
@@ -211,8 +210,8 @@ def _store(y, results, channel, channels, images, row, end_row, spare, sizes, pa
                 (end - first) * width, spare + 4 * LANES,
             )  # fmt: skip
             continue
-        for p in range(len(passes)):
-            _, _, phase_v, phase_h, phase_rows, phase_cols = passes[p]
+        for p in range(len(passes) // 6):
+            _, _, phase_v, phase_h, phase_rows, phase_cols = to_fixed_tuple(passes[6 * p :], 6)
             for j in range(images):
                 for r in range(row, min(end_row, phase_rows)):
                     line = source + 4 * (p * CHANNELS * run_stride + (j * lines + r - row) * pitch)
@@ -266,7 +265,7 @@ def _correlate_chunks(counter, chunks, grad_array, x_array, planes, partials, pa
     bands = -(-rows // band)
     units = -(-n // block) * bands
     blocks = -(-out_channels // CHANNELS)
-    held = in_channels * len(phases) * plane
+    held = in_channels * (len(phases) // 4) * plane
     grads = planes + 4 * held
     spare = grads + 4 * blocks * CHANNELS * run_stride
     zero(planes, held + blocks * CHANNELS * run_stride + 2 * LANES)

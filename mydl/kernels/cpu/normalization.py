@@ -247,15 +247,16 @@ def batch_norm_eval(
         return reference.batch_norm_eval(x, weight, bias, mean, var, eps)
     x = np.ascontiguousarray(x)
     y = np.empty_like(x)
-    planes = len(x) * x.shape[1]
-    launch(_scale_and_shift, x.size, x.reshape(planes, -1), weight, bias, mean, var, float(eps), y.reshape(planes, -1))
+    planes, scratch = len(x) * x.shape[1], np.empty((2, x.shape[1]), np.float32)
+    rows, results = x.reshape(planes, -1), y.reshape(planes, -1)
+    launch(_scale_and_shift, x.size, rows, weight, bias, mean, var, float(eps), scratch, results)
     return y
 
 
 @compile_parallel()
-def _scale_and_shift(x, weight, bias, mean, var, eps, y):
+def _scale_and_shift(x, weight, bias, mean, var, eps, scratch, y):
     channels = mean.size
-    scale, shift = np.empty((2, channels), np.float32)
+    scale, shift = scratch
     for c in range(channels):
         scale[c] = 1 / np.sqrt(np.float64(var[c]) + eps)
         if weight is not None:  # known when compiled
