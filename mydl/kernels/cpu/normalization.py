@@ -48,15 +48,8 @@ def batch_norm(
     if bias is not None:
         shift += bias
     y = np.empty_like(x)
-    launch(
-        normalise,
-        x.size,
-        rows,
-        near,
-        scale.astype(np.float32),
-        shift.astype(np.float32),
-        y.reshape(rows.shape),
-    )
+    by_channel = near, scale.astype(np.float32), shift.astype(np.float32)
+    launch(normalise, x.size, rows, *by_channel, y.reshape(rows.shape))
     return y, near, var.astype(np.float32), inv_std.astype(np.float32)
 
 
@@ -159,17 +152,8 @@ def batch_norm_backward(
     by_x = (-scale * inv_std * dweight / count).astype(np.float32)
     constant = (-scale * dbias / count).astype(np.float32)
     dx = np.empty_like(x)
-    launch(
-        combine,
-        2 * x.size,
-        grad_rows,
-        rows,
-        mean,
-        scale.astype(np.float32),
-        by_x,
-        constant,
-        dx.reshape(shape),
-    )
+    by_channel = mean, scale.astype(np.float32), by_x, constant
+    launch(combine, 2 * x.size, grad_rows, rows, *by_channel, dx.reshape(shape))
     param_dtype = x.dtype if weight is None else weight.dtype
     return dx, dweight.astype(param_dtype), dbias.astype(param_dtype)
 
