@@ -85,7 +85,7 @@ def conv2d(
     if padding.__class__ is str:
         input, padding = _padded(input, weight.shape[2:], stride, padding, dilation, "conv2d")
     padding = pair(padding, "conv2d", "padding")
-    shape, kernel = input.array.shape, getattr(weight, "array", weight).shape[2:]
+    shape, kernel = input.array.shape, tuple(weight.shape)[2:]
     for size, k, p, d in zip(shape[-2:], kernel, padding, dilation):
         if size + 2 * p < d * (k - 1) + 1:
             raise ShapeError(
