@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {"mydl.blas_core", "mydl.dtypes", "mydl.errors", "mydl.backends", "mydl.cupy_loader", "mydl.files"},
     {"mydl.backend"},
-    {"mydl.kernels", "mydl.autograd"},
+    {"mydl.kernels"},
+    {"mydl.autograd"},
     {"mydl.ops"},
     {"mydl.functions", "mydl.printing"},
     {"mydl.operators"},
@@ -146,7 +147,7 @@ def plant(tmp_path):
         ("mydl/ops/shape.py", "from mydl import *", "mydl"),
         ("mydl/ops/shape.py", "from .. import MyTensor", "mydl"),
         ("mydl/kernels/__init__.py", "from mydl.autograd import Op", "mydl.autograd"),
-        ("mydl/autograd/__init__.py", "from mydl import kernels", "mydl.kernels"),
+        ("mydl/autograd/__init__.py", "from mydl import ops", "mydl.ops"),
         ("mydl/nn/linear.py", "from mydl.optim import SGD", "mydl.optim"),
         ("mydl/data/__init__.py", "from ..nn import linear", "mydl.nn"),
         ("mydl/optim/__init__.py", "from mydl.data import DataLoader", "mydl.data"),
@@ -168,6 +169,7 @@ def test_the_check_finds_an_import_that_points_up(plant, file, code, room):
             "mydl/ops/shape.py",
             "from mydl.autograd import Op\nfrom mydl import kernels\nfrom . import linalg",
         ),
+        ("mydl/autograd/engine.py", "from mydl import kernels"),
         ("mydl/plotting.py", "from mydl.history import History\nimport matplotlib"),
         ("mydl/nn/linear.py", "from . import functional\nfrom .. import tensor"),
         ("mydl/__init__.py", "from . import nn\nfrom mydl.plotting import save_figure"),
@@ -213,7 +215,7 @@ def test_sizes():
     lines = {path: code_lines(path.read_text(encoding="utf-8")) for path in (ROOT / "mydl").rglob("*.py")}
     core = {"autograd", "ops", "tensor.py", "operators.py", "methods.py", "backend.py", "cupy_loader.py"}
     assert sum(n for path, n in lines.items() if path.relative_to(ROOT / "mydl").parts[0] in core) <= 4_000
-    assert sum(lines.values()) <= 22_250
+    assert sum(lines.values()) <= 22_350
 
 
 def test_every_module_has_a_docstring():

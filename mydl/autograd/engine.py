@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mydl import kernels
 from mydl.autograd.modes import mode
 
 __all__ = ["Output", "Variable", "bind_tensor", "queue_callback", "run_backward", "sum_to_shape", "tensor_of"]
@@ -272,7 +273,8 @@ def run_backward(
                         have += part
                         visit[_GRAD] = have  # 0-d arrays become new ones
                     else:
-                        visit[_GRAD] = have + part
+                        few = create_graph or part.size < kernels.LARGE
+                        visit[_GRAD] = have + part if few else kernels.of(have).add(have, part)
                         visit[_OWNED] = not create_graph
                 visit[_LEFT] = left = visit[_LEFT] - 1
                 if not left:

@@ -19,6 +19,10 @@ import numpy as np
 
 from mydl.kernels import reference
 
+# Elements from which on a plain operation is worth a kernel: NumPy computes it on one core, which takes in less than
+# the memory gives.
+LARGE = 2**18
+
 _for_numpy: ModuleType | None = None  # decided by the first call of `of`: importing Numba takes a while
 _for_cupy: ModuleType | None = None  # None for mydl.kernels.gpu, which is imported when it is first needed
 _why_slow: str | None = None

@@ -82,10 +82,7 @@ class Linear(Op):
         if x.dtype != w.dtype:
             raise DtypeError("wanted input and weight of one dtype; cast one with .to(dtype)")
         ctx.save(x, w)
-        y = kernels.of(x).matmul(x, w.T)
-        if b is not None:
-            y += b
-        return y
+        return kernels.of(x).matmul(x, w.T, bias=b)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:

@@ -35,6 +35,28 @@ def test_a_tensor_used_many_times_gets_the_sum_once() -> None:
     assert x.grad.item() == 4 * 8 + 2 * 2 + 1
 
 
+@pytest.mark.parametrize("dtype", [mydl.float32, mydl.float64])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_sums_of_so_many_elements_that_a_kernel_adds_them(dtype: mydl.dtype, create_graph: bool) -> None:
+    values = np.random.default_rng(3).integers(-8, 8, (3, 293, 299)).astype(dtype)  # all that follows is exact
+    x = mydl.tensor(values, requires_grad=True)
+    y = x * 2
+    total = y + y * 3 + y.permute(0, 1, 2) + y[:, :1]  # a broadcast operand, and one of y's gradients
+    total += y
+    gradients = mydl.autograd.grad((total * total).sum(), x, create_graph=create_graph)
+    wanted = values * 12 + values[:, :1] * 2
+    np.testing.assert_array_equal(total.detach().numpy(), wanted)
+    outer = 2 * wanted
+    first = 12 * outer
+    first[:, 0] += 2 * outer.sum(axis=1)
+    np.testing.assert_array_equal(gradients[0].detach().numpy(), first)
+    x.data += x.detach()
+    x.data[1:] += x.data[:-1]
+    moved = 2 * values
+    moved[1:] += moved[:-1].copy()
+    np.testing.assert_array_equal(x.detach().numpy(), moved)
+
+
 def test_diamonds_are_passed_once_each() -> None:
     x = leaf(1.0)
     y = x

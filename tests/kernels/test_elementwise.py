@@ -51,6 +51,39 @@ def test_views_and_broadcast_gradients(kernels, rng):
     np.testing.assert_array_equal(kernels.dropout(x, bits.T, 30000, 2.0), expected)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64, bool])
+@pytest.mark.parametrize("shape", [*SHAPES, (3, 89, 991)])
+def test_add(kernels, rng, shape, dtype):
+    x, y = (np.asarray(10 * rng.standard_normal(shape), dtype) for _ in range(2))
+    with np.errstate(invalid="ignore"):
+        wanted = x + y
+    z = kernels.add(x, y)
+    assert z.dtype == dtype and z.shape == shape
+    np.testing.assert_array_equal(z, wanted)
+    for out in (np.empty_like(x), x.copy(), y.copy()):
+        kernels.add(x, y, out)
+        np.testing.assert_array_equal(out, wanted)
+
+
+def test_add_of_nan_infinity_and_layouts(kernels, rng):
+    x, y = rng.standard_normal((2, 600, 601)).astype(np.float32)
+    x[0, :4], y[0, :4] = (np.nan, np.inf, -0.0, 1), (1, np.inf, -0.0, np.nan)
+    wanted = x + y
+    for a, b in ((x, np.asfortranarray(y)), (np.asfortranarray(x), y), (x[::-1, ::-1], y[::-1, ::-1])):
+        np.testing.assert_array_equal(kernels.add(a, b), wanted if a.strides > (0, 0) else wanted[::-1, ::-1])
+    np.testing.assert_array_equal(np.signbit(kernels.add(x, y)), np.signbit(wanted))
+    np.testing.assert_array_equal(kernels.add(x, y[:1]), x + y[:1])
+
+
+@pytest.mark.parametrize("name", ["reference", "cpu"])
+def test_add_into_memory_that_an_operand_overlaps(name):
+    kernels = pytest.importorskip(f"mydl.kernels.{name}", reason="needs Numba", exc_type=ImportError)
+    memory = np.arange(400_001, dtype=np.float32) % 1000
+    wanted = memory[1:] + memory[:-1]
+    assert kernels.add(memory[1:], memory[:-1], memory[1:]).base is memory
+    np.testing.assert_array_equal(memory[1:], wanted)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_dropout(kernels, rng, shape, dtype):

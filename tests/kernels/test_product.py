@@ -66,6 +66,29 @@ def test_what_it_reads_and_writes_ends_with_the_arrays(rng, every_size):
         assert np.isnan(framed[:100]).all() and np.isnan(framed[inner.stop :]).all()
 
 
+@pytest.mark.parametrize("rows, depth, columns", [(1, 1, 1), (9, 20, 16), (13, 515, 47), (20, 3, 48), (31, 1030, 113)])
+def test_bias(rng, every_size, rows, depth, columns):
+    a, b = factors(rng, rows, depth, columns, False, True)
+    bias = rng.standard_normal(columns, np.float32)
+    found = matmul(a, b, None, bias)
+    close(found, np.hstack([a, np.ones((rows, 1), np.float32)]), np.vstack([b, bias]))
+    np.testing.assert_array_equal(matmul(a, b, np.empty_like(found), bias), found)
+    np.testing.assert_array_equal(matmul(a, b, None, np.zeros(columns, np.float32)), matmul(a, b))
+    batch = np.stack([a, a])
+    np.testing.assert_array_equal(matmul(batch, b, None, bias)[1], found)
+
+
+def test_bias_of_what_is_left_to_blas(rng):
+    a, b = factors(rng, 100, 200, 300, False, False)
+    for dtype in (np.float32, np.float64):
+        bias = rng.standard_normal(600).astype(dtype)[::2]
+        wanted = a.astype(np.float64) @ b + bias
+        for x, y in ((a, b), (a[:5, :], b), (np.stack([a, a])[:, ::2], b)):
+            np.testing.assert_allclose(
+                matmul(x, y, None, bias), wanted[: len(x)] if x.ndim == 2 else wanted[None, ::2].repeat(2, 0), atol=1e-3
+            )
+
+
 def test_a_batch_of_rows_is_one_product(rng, every_size):
     x, w = rng.standard_normal((3, 5, 20), np.float32), rng.standard_normal((20, 9), np.float32)
     y = matmul(x, w)

@@ -26,7 +26,7 @@ from mydl.kernels.cpu.vectors import I64, LANES, VECTOR, floats, keep_order, loa
 __all__ = ["matmul"]
 
 # The ROWS · VECTORS running sums, the VECTORS of a panel's row and a factor fit the registers: AVX2 has 16, AVX-512 32.
-ROWS, VECTORS = 8 if LANES == 16 else 6, 2
+ROWS, VECTORS = (8, 3) if LANES == 16 else (6, 2)
 WIDTH = VECTORS * LANES
 _DEPTH = 512  # rows of a panel at a time: they stay in the second-level cache
 _PIECES = 4  # of work for each thread, so that all end at about the same time
@@ -37,22 +37,30 @@ _FEWEST_ROWS = 32
 _FEWEST_COLUMNS = LANES  # fewer leave lanes of the vectors empty
 _FEWEST_PRODUCTS = 1_000_000
 _WIDE_ENOUGH = LANES > 4  # for vectors of four BLAS has better code
+_NO_BIAS = np.empty(0, np.float32)
 
 
-def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """a @ b; see `reference.matmul`.
+def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None, bias: np.ndarray | None = None) -> np.ndarray:
+    """a @ b + bias; see `reference.matmul`.
 
     >>> a, b = np.ones((40, 100), np.float32), np.ones((100, 300), np.float32)
     >>> matmul(a, b)[39, 299]
     np.float32(100.0)
     """
-    if a.size < _FEWEST_ROWS**2:  # what follows would cost as much as a small product
-        return np.matmul(a, b, out)
-    if a.ndim > 2 and b.ndim == 2 and out is None and a.flags.c_contiguous:
-        lines = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
-        return matmul(lines, b).reshape(*a.shape[:-1], b.shape[1])
-    if not _served(a, b, out):
-        return np.matmul(a, b, out)
+    if a.size >= _FEWEST_ROWS**2:  # what follows would cost as much as a smaller product
+        if a.ndim > 2 and b.ndim == 2 and out is None and a.flags.c_contiguous:
+            lines = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+            return matmul(lines, b, None, bias).reshape(*a.shape[:-1], b.shape[1])
+        if _served(a, b, out, bias):
+            return _by_tiles(a, b, out, _NO_BIAS if bias is None else bias)
+    y = np.matmul(a, b, out)
+    if bias is not None:
+        y += bias
+    return y
+
+
+def _by_tiles(a: np.ndarray, b: np.ndarray, out: np.ndarray | None, bias: np.ndarray) -> np.ndarray:
+    """a @ b, and to every row the bias where there is one."""
     (rows, depth), columns = a.shape, b.shape[1]
     (a_flat, a_turned), (b_flat, b_turned) = _in_order(a), _in_order(b)
     if out is None:
@@ -61,19 +69,28 @@ def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.nd
     pieces = min(-(-threads * _PIECES // panels), -(-rows // _FEWEST_ROWS))
     tasks = min(threads, panels * pieces)
     starts = _row_starts(-(-depth // -(-depth // _DEPTH)))
-    each = (len(starts) + ROWS + 1) * WIDTH
+    each = (len(starts) + ROWS + 2) * WIDTH
+    copied = -(-rows // ROWS) * ROWS * depth if a_turned else 0
+    scratch = scratch_memory(LINE + tasks * each + copied)
+    work = (tasks - 1) * PARALLEL_FROM
+    copy, steps = 0, (depth, 1)
+    if a_turned:
+        copy, steps = scratch + 4 * (LINE + tasks * each), (1, ROWS)
+        launch(_copy_by_blocks, work, copy, a_flat, rows, depth)
     launch(
-        _product, (tasks - 1) * PARALLEL_FROM, tasks, out.reshape(-1), a_flat, b_flat, rows, columns, depth,
-        a_turned, b_turned, starts, pieces, scratch_memory(LINE + tasks * each), each,
+        _product, work, tasks, out.reshape(-1), a_flat, copy, *steps, b_flat, b_turned, bias, rows, columns, depth,
+        starts, pieces, scratch, each,
     )  # fmt: skip
     return out
 
 
-def _served(a: np.ndarray, b: np.ndarray, out: np.ndarray | None) -> bool:
+def _served(a: np.ndarray, b: np.ndarray, out: np.ndarray | None, bias: np.ndarray | None) -> bool:
     """Whether the kernel takes the arrays, and is not slower than BLAS."""
     if not (_WIDE_ENOUGH and a.dtype == b.dtype == np.float32 and a.ndim == b.ndim == 2 and a.shape[1] == len(b)):
         return False
     if len(a) < _FEWEST_ROWS or b.shape[1] < _FEWEST_COLUMNS or a.size * b.shape[1] < _FEWEST_PRODUCTS:
+        return False
+    if bias is not None and not (bias.dtype == np.float32 and bias.flags.carray and bias.shape == b.shape[1:]):
         return False
     return out is None or (out.dtype == np.float32 and out.flags.carray and out.shape == (len(a), b.shape[1]))
 
@@ -96,26 +113,48 @@ def _row_starts(depth: int) -> np.ndarray:
 
 
 @compile_parallel(fastmath=False)
-def _product(tasks, out, a, b, rows, columns, depth, a_turned, b_turned, starts, pieces, scratch, each):
+def _copy_by_blocks(copy, a, rows, depth):
+    """Copy a matrix that lies by columns so that tiles find what they need in a row: ROWS rows' elements, by columns.
+
+    A tile that walked along the rows themselves would begin a new line, if not a new page, at every step.
+    """
+    for group in prange(-(-depth // LANES)):
+        first = np.int64(group) * LANES
+        for row in range(0, rows, ROWS):
+            for k in range(first, min(first + LANES, depth)):
+                copy_row(copy + 4 * (row * depth + k * ROWS), address(a) + 4 * (k * rows + row), min(ROWS, rows - row))
+
+
+@compile_parallel(fastmath=False)
+def _product(
+    tasks, out, a, copy, a_row, a_step, b, b_turned, bias, rows, columns, depth, starts, pieces, scratch, each
+):  # fmt: skip
     zero(scratch, LINE)
     for task in prange(tasks):
         panel = scratch + 4 * (LINE + np.int64(task) * each)
-        _multiply_units(scratch, out, a, b, rows, columns, depth, a_turned, b_turned, starts, pieces, panel)
+        _multiply_units(
+            scratch, out, copy if copy else address(a), a_row, a_step, b, b_turned, bias, rows, columns, depth,
+            starts, pieces, panel,
+        )  # fmt: skip
 
 
 @compile_serial()
-def _multiply_units(counter, out, a, b, rows, columns, depth, a_turned, b_turned, starts, pieces, panel):
+def _multiply_units(
+    counter, out, a, a_row, a_step, b, b_turned, bias, rows, columns, depth, starts, pieces, panel
+):  # fmt: skip
     """One unit (panel, piece of the rows) after another, as claimed."""
-    a_row, a_step = (1, rows) if a_turned else (depth, 1)
     zeros = panel + 4 * len(starts) * WIDTH
-    edge = zeros + 4 * WIDTH  # the tiles of a panel that is not full are computed here
-    zero(zeros, WIDTH)
+    first = zeros + 4 * WIDTH  # what the sums of a panel begin with: its part of the bias
+    edge = first + 4 * WIDTH  # the tiles of a panel that is not full are computed here
+    zero(zeros, 2 * WIDTH)
     blocks = -(-rows // ROWS)
     units = -(-columns // WIDTH) * pieces
     unit = claim(counter)
     while unit < units:
         column, piece = unit // pieces * WIDTH, unit % pieces
         width = min(WIDTH, columns - column)
+        if len(bias):
+            copy_row(first, address(bias) + 4 * column, width)
         for k in range(0, depth, len(starts)):
             deep = min(len(starts), depth - k)
             _pack(panel, address(b), k, deep, column, width, columns, depth, b_turned, address(starts), zeros)
@@ -127,10 +166,12 @@ def _multiply_units(counter, out, a, b, rows, columns, depth, a_turned, b_turned
                 if k and width < WIDTH:
                     for r in range(lines):
                         copy_row(edge + 4 * r * WIDTH, place + 4 * r * columns, width)
-                before, before_pitch = (target, pitch) if k else (zeros, 0)
-                factors = address(a) + 4 * (row * a_row + k * a_step)
-                if width > LANES:
+                before, before_pitch = (target, pitch) if k else (first, 0)
+                factors = a + 4 * (row * depth + k * a_step)
+                if width > 2 * LANES:
                     _wide_tile(target, pitch, before, before_pitch, factors, a_row, a_step, lines, panel, deep)
+                elif width > LANES:
+                    _middle_tile(target, pitch, before, before_pitch, factors, a_row, a_step, lines, panel, deep)
                 else:
                     _narrow_tile(target, pitch, before, before_pitch, factors, a_row, a_step, lines, panel, deep)
                 if width < WIDTH:
@@ -198,4 +239,4 @@ def _tile(vectors: int):
     return tile
 
 
-_wide_tile, _narrow_tile = _tile(VECTORS), _tile(1)
+_wide_tile, _middle_tile, _narrow_tile = _tile(VECTORS), _tile(2), _tile(1)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mydl.backend import array_module
-from mydl.kernels import capture
+from mydl.kernels import capture, reference
 
 __all__ = ["CuBLAS", "load_library", "matmul"]
 
@@ -26,11 +26,14 @@ _TYPES: dict[np.dtype, tuple[int, int, Any]] = {
 }
 
 
-def matmul(a: Any, b: Any, out: Any = None) -> Any:
+def matmul(a: Any, b: Any, out: Any = None, bias: Any = None) -> Any:
     """As `reference.matmul`: by CuPy, or while a step is captured or warmed up by our own cuBLAS handle."""
     if capture.products is None or a.dtype not in _TYPES or a.dtype != b.dtype or not a.size or not b.size:
-        return array_module(a).matmul(a, b, out=out)
-    return capture.products.matmul(a, b, out)
+        return reference.matmul(a, b, out, bias)
+    y = capture.products.matmul(a, b, out)
+    if bias is not None:
+        y += bias
+    return y
 
 
 def load_library(cupy: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Element by element: rectified linear unit, error function, dropout."""
+"""Element by element: sum, rectified linear unit, error function, dropout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mydl.backend import array_module
 
-__all__ = ["dropout", "erf", "relu", "relu_backward"]
+__all__ = ["add", "dropout", "erf", "relu", "relu_backward"]
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 
@@ -26,6 +26,16 @@ def _zero_where(drop: Array, x: Array) -> Array:
     mask -= bits.type(1)  # 1 becomes 0, 0 becomes all ones
     mask &= xp.asarray(x).view(bits)
     return mask.view(x.dtype)
+
+
+def add(x: Array, y: Array, out: Array | None = None) -> Array:
+    """x + y, or the same into `out`, which may be either.
+
+    >>> import numpy as np
+    >>> add(np.array([1.0, 2.0]), np.array([10.0, 20.0]))
+    array([11., 22.])
+    """
+    return array_module(x).add(x, y, out=out)
 
 
 def relu(x: Array, out: Array | None = None) -> Array:
