@@ -14,8 +14,8 @@ from mydl.kernels.cpu.compiler import compile_serial
 from mydl.kernels.cpu.vectors import F32, I32, I64, LANES, element, floats, integers, load, store, transpose
 
 __all__ = [
-    "copy_row", "gather_row", "images_to_lanes", "lanes_to_images", "prefetch", "scatter_row", "sum_chunks",
-    "zero",
+    "copy_row", "gather_row", "images_to_lanes", "lanes_to_images", "prefetch", "prefetch_results",
+    "scatter_row", "sum_chunks", "zero",
 ]  # fmt: skip
 
 
@@ -142,25 +142,41 @@ def sum_chunks(out, count, x, step, chunk_step, chunks):
 def prefetch(first, end):
     """Ask for the memory from address `first` to `end`, without waiting for it; return `end`."""
     for address in range(first, end, 64):
-        _prefetch(address)
+        _prefetch_to_read(address)
     return end
 
 
-@intrinsic
-def _prefetch(typingctx, address):
-    """Bring the cache line of an address to the second-level cache."""
+@compile_serial()
+def prefetch_results(out, image_size, images, channel_size, channels, count, part, parts):
+    """Ask for a part of the memory that will be written: the first `count` elements of each channel of each image."""
+    runs = images * channels
+    for run in range(runs * part // parts, runs * (part + 1) // parts):
+        first = out + 4 * (run // channels * image_size + run % channels * channel_size)
+        for address in range(first, first + 4 * count, 64):
+            _prefetch_to_write(address)
 
-    def generate(context, builder, signature, args):
-        byte = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
-        function = builder.module.globals.get("llvm.prefetch")
-        if function is None:
-            function = ir.Function(builder.module, kind, "llvm.prefetch")
-        read, second_level, data = I32(0), I32(2), I32(1)
-        builder.call(function, [builder.inttoptr(args[0], byte), read, second_level, data])
-        return context.get_dummy_value()
 
-    return types.void(types.int64), generate
+def _prefetcher(write: int, level: int):
+    """The intrinsic that brings the cache line of an address to the second-level cache, or (level 3) to the first."""
+
+    @intrinsic
+    def prefetch_line(typingctx, address):
+        def generate(context, builder, signature, args):
+            byte = ir.IntType(8).as_pointer()
+            kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
+            function = builder.module.globals.get("llvm.prefetch")
+            if function is None:
+                function = ir.Function(builder.module, kind, "llvm.prefetch")
+            data = I32(1)
+            builder.call(function, [builder.inttoptr(args[0], byte), I32(write), I32(level), data])
+            return context.get_dummy_value()
+
+        return types.void(types.int64), generate
+
+    return prefetch_line
+
+
+_prefetch_to_read, _prefetch_to_write = _prefetcher(0, 2), _prefetcher(1, 3)
 
 
 @intrinsic

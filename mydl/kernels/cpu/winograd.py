@@ -23,7 +23,7 @@ from numba.extending import intrinsic
 from mydl.kernels.cpu.compiler import compile_parallel, compile_serial
 from mydl.kernels.cpu.direct import address, plain, scratch_memory, tasks_for
 from mydl.kernels.cpu.microkernel import CHANNELS, VECTORS, convolve_tile
-from mydl.kernels.cpu.moves import images_to_lanes, lanes_to_images, prefetch, zero
+from mydl.kernels.cpu.moves import images_to_lanes, lanes_to_images, prefetch, prefetch_results, zero
 from mydl.kernels.cpu.parallel import LINE, PARALLEL_FROM, claim, launch
 from mydl.kernels.cpu.planes import skewed
 from mydl.kernels.cpu.vectors import I64, LANES, VECTOR, floats, load, multiply_add, splat, store
@@ -169,7 +169,7 @@ def _convolve_units(counter, y_array, x_array, u, b_array, b_stride, plane_, uni
         plane, result, in_stride, out_stride,
     ) = sizes  # fmt: skip
     pack, put, corners, lanes, x_offsets, u_offsets = tables
-    bands, blocks, out_blocks = -(-tile_rows // band), -(-n // LANES), -(-out_channels // CHANNELS)
+    blocks, out_blocks = -(-n // LANES), -(-out_channels // CHANNELS)
     results = plane_ + 4 * plane
     inner = results + 4 * CHANNELS * result
     outer = inner + 4 * PRODUCTS * in_stride
@@ -179,7 +179,8 @@ def _convolve_units(counter, y_array, x_array, u, b_array, b_stride, plane_, uni
     zero(inner, PRODUCTS * in_stride)
     unit = claim(counter)
     while unit < units:
-        group, image, tile_row = unit // bands // blocks, unit // bands % blocks * LANES, unit % bands * band
+        # Bands of an image share a line where they meet: two threads that wrote them at once would wait for each other.
+        group, image, tile_row = unit // blocks % groups, unit % blocks * LANES, unit // blocks // groups * band
         images, tile_lines = min(LANES, n - image), min(tile_rows - tile_row, band)
         tiles = tile_lines * tile_cols
         top, row = tile_row * TILE - padding, tile_row * TILE
@@ -202,8 +203,14 @@ def _convolve_units(counter, y_array, x_array, u, b_array, b_stride, plane_, uni
         for o in range(out_blocks):
             channels = min(CHANNELS, out_channels - o * CHANNELS)
             channel = group * out_channels + o * CHANNELS
+            target = y + 4 * ((image * groups * out_channels + channel) * rows + row) * cols
+            target_size, pixels = groups * out_channels * rows * cols, (min(rows, row + tile_lines * TILE) - row) * cols
             for t in range(0, tiles, VECTORS):
                 for k in range(PRODUCTS):
+                    prefetch_results(
+                        target, target_size, images, rows * cols, channels, pixels,
+                        t // VECTORS * PRODUCTS + k, -(-tiles // VECTORS) * PRODUCTS,
+                    )  # fmt: skip
                     convolve_tile(
                         outer + 4 * k * VECTORS * LANES, out_stride,
                         inner + 4 * (k * in_stride + t * in_channels * LANES), address(lanes),
@@ -218,9 +225,8 @@ def _convolve_units(counter, y_array, x_array, u, b_array, b_stride, plane_, uni
                         )  # fmt: skip
             for i in range(channels):
                 lanes_to_images(
-                    y + 4 * ((image * groups * out_channels + channel + i) * rows + row) * cols,
-                    groups * out_channels * rows * cols, images, results + 4 * i * result, address(put),
-                    (min(rows, row + tile_lines * TILE) - row) * cols, spare + 4 * LANES,
+                    target + 4 * i * rows * cols, target_size, images, results + 4 * i * result, address(put), pixels,
+                    spare + 4 * LANES,
                 )  # fmt: skip
         unit = claim(counter)
 
