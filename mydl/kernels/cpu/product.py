@@ -37,6 +37,7 @@ _FEWEST_ROWS = 32
 _FEWEST_COLUMNS = LANES  # fewer leave lanes of the vectors empty
 _FEWEST_PRODUCTS = 1_000_000
 _WIDE_ENOUGH = LANES > 4  # for vectors of four BLAS has better code
+_MOST_COPIED = 2**22  # elements of a first factor that lies by columns; a larger one is read where it is
 _NO_BIAS = np.empty(0, np.float32)
 
 
@@ -70,12 +71,12 @@ def _by_tiles(a: np.ndarray, b: np.ndarray, out: np.ndarray | None, bias: np.nda
     tasks = min(threads, panels * pieces)
     starts = _row_starts(-(-depth // -(-depth // _DEPTH)))
     each = (len(starts) + ROWS + 2) * WIDTH
-    copied = -(-rows // ROWS) * ROWS * depth if a_turned else 0
+    copied = -(-rows // ROWS) * ROWS * depth if a_turned and a.size <= _MOST_COPIED else 0
     scratch = scratch_memory(LINE + tasks * each + copied)
     work = (tasks - 1) * PARALLEL_FROM
-    copy, steps = 0, (depth, 1)
-    if a_turned:
-        copy, steps = scratch + 4 * (LINE + tasks * each), (1, ROWS)
+    copy, steps = 0, (1, 1, rows) if a_turned else (depth, depth, 1)
+    if copied:
+        copy, steps = scratch + 4 * (LINE + tasks * each), (depth, 1, ROWS)
         launch(_copy_by_blocks, work, copy, a_flat, rows, depth)
     launch(
         _product, work, tasks, out.reshape(-1), a_flat, copy, *steps, b_flat, b_turned, bias, rows, columns, depth,
@@ -127,20 +128,21 @@ def _copy_by_blocks(copy, a, rows, depth):
 
 @compile_parallel(fastmath=False)
 def _product(
-    tasks, out, a, copy, a_row, a_step, b, b_turned, bias, rows, columns, depth, starts, pieces, scratch, each
+    tasks, out, a, copy, a_block, a_row, a_step, b, b_turned, bias, rows, columns, depth, starts, pieces, scratch, each
 ):  # fmt: skip
+    """Row r of the tiles from row i on is at a_block · i + a_row · r of a or its copy, its columns a_step apart."""
     zero(scratch, LINE)
     for task in prange(tasks):
         panel = scratch + 4 * (LINE + np.int64(task) * each)
         _multiply_units(
-            scratch, out, copy if copy else address(a), a_row, a_step, b, b_turned, bias, rows, columns, depth,
+            scratch, out, copy if copy else address(a), a_block, a_row, a_step, b, b_turned, bias, rows, columns, depth,
             starts, pieces, panel,
         )  # fmt: skip
 
 
 @compile_serial()
 def _multiply_units(
-    counter, out, a, a_row, a_step, b, b_turned, bias, rows, columns, depth, starts, pieces, panel
+    counter, out, a, a_block, a_row, a_step, b, b_turned, bias, rows, columns, depth, starts, pieces, panel
 ):  # fmt: skip
     """One unit (panel, piece of the rows) after another, as claimed."""
     zeros = panel + 4 * len(starts) * WIDTH
@@ -167,7 +169,7 @@ def _multiply_units(
                     for r in range(lines):
                         copy_row(edge + 4 * r * WIDTH, place + 4 * r * columns, width)
                 before, before_pitch = (target, pitch) if k else (first, 0)
-                factors = a + 4 * (row * depth + k * a_step)
+                factors = a + 4 * (row * a_block + k * a_step)
                 if width > 2 * LANES:
                     _wide_tile(target, pitch, before, before_pitch, factors, a_row, a_step, lines, panel, deep)
                 elif width > LANES:
