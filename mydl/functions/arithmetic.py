@@ -54,7 +54,11 @@ def _scaled(value: Tensor | Number, alpha: Number, beside: Tensor | Number) -> T
     dtype = result_dtype(value, beside)
     if (isinstance(alpha, float) and dtype.kind in "biu") or (isinstance(alpha, bool) and dtype.kind != "b"):
         raise RuntimeError(f"alpha: wanted a number that {dtype} can hold, got {alpha}")
-    return value * alpha
+    if dtype.kind == "b":
+        alpha = bool(alpha)
+    if isinstance(value, Variable):
+        return value.to(dtype) * alpha  # the product must fit the result, not what was given
+    return value * alpha if dtype.kind != "b" else value and alpha
 
 
 def mul(input: Tensor, other: Tensor | Number) -> Tensor:

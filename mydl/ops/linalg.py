@@ -79,8 +79,8 @@ class Linear(Op):
         if x.ndim == 0 or x.shape[-1] != w.shape[-1]:
             meant = "; flatten it first, with .flatten(1)" if math.prod(x.shape[1:]) == w.shape[-1] else ""
             raise ValueError(f"wanted an input of shape (…, {w.shape[-1]}) for a weight of shape {w.shape}{meant}")
-        if x.dtype != w.dtype:
-            raise DtypeError("wanted input and weight of one dtype; cast one with .to(dtype)")
+        if x.dtype != w.dtype or (b is not None and b.dtype != w.dtype):
+            raise DtypeError("wanted input, weight and bias of one dtype; cast with .to(dtype)")
         ctx.save(x, w)
         return kernels.of(x).matmul(x, w.T, bias=b)
 

@@ -963,6 +963,14 @@ rows("""
     m.tensor([1, 2]).mean(dtype=m.float32)
     m.tensor([1, 2]) == m.tensor([1.0, 3.0])
     m.tensor([250], dtype=m.uint8) + 10
+    m.tensor([0], dtype=m.int32).add_(m.tensor([99], dtype=m.uint8), alpha=3)
+    m.rsub(m.tensor([99], dtype=m.uint8), m.tensor([0], dtype=m.int32), alpha=3)
+    m.sub(m.tensor([1.0]), m.tensor([60000.0], dtype=m.float16), alpha=2.0)
+    m.tensor([1], dtype=m.uint8).add(m.tensor([True]), alpha=2)
+    m.tensor([True, False]).add_(m.tensor([True, True]), alpha=3)
+    m.add(m.tensor([False]), m.tensor([True, False]), alpha=0)
+    m.add(m.tensor([False]), True, alpha=2)
+    m.add(m.tensor([True]), 1, alpha=2)
     m.softmax(m.tensor([1, 2]), 0, dtype=m.float32)
     m.scalar_tensor(2)
     m.result_type(m.tensor([1]), 1.5) == m.float32

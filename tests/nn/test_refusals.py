@@ -73,6 +73,7 @@ REFUSED = [
     (lambda: F.softmax(ones(2, 3), dim=2), IndexError, "softmax: dim 2"),
     # dtypes and types
     (lambda: nn.Linear(3, 2)(ones(2, 3).double()), TypeError, "Linear: .*float64.*float32"),
+    (lambda: F.linear(ones(2, 3), ones(4, 3), ones(4).double()), TypeError, "Linear: .*float32.*float64"),
     (lambda: nn.Conv2d(4, 2, 3)(ones(*IMAGE).double()), TypeError, "conv2d: .*float64, float32"),
     (lambda: nn.Conv2d(4, 2, 3)(ones(*IMAGE).long()), TypeError, "conv2d: .*int64"),
     (lambda: nn.BatchNorm1d(4)(ones(2, 4).long()), TypeError, "batch_norm: .*int64"),
