@@ -92,12 +92,10 @@ class device:
         self.index = index
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, str):
-            other = device(other)
-        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+        return str(self) == (str(other) if isinstance(other, device) else other)
 
     def __hash__(self) -> int:
-        return hash((self.type, self.index))
+        return hash(str(self))
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"

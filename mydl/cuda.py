@@ -211,7 +211,7 @@ class Graphed:
             return result
         if self._recording is None:
             try:
-                self._recording = self._record(batch)
+                self._recording = self._record()
             except Exception as error:  # whatever it is, an eager step meets it again or does without
                 self._give_up(f"{type(error).__name__}: {error}")
                 return self._run(batch)
@@ -256,7 +256,7 @@ class Graphed:
         generator = default_generator
         return capture.Capture(self.cupy, lambda: generator.seed, lambda: generator.draws, rehearsal)
 
-    def _record(self, batch: Sequence[MyTensor]) -> _Recording:
+    def _record(self) -> _Recording:
         """The step, recorded and not yet launched; on an error all is as it was before."""
         state = default_generator.get_state()
         gc.collect()  # an array that is collected while a stream is captured gives its memory back at a bad moment

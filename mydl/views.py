@@ -45,8 +45,8 @@ class Shared(Variable):
                 fresh = op.apply(fresh, **options)
             if self.array.size and (fresh.data_ptr(), fresh.stride()) != (self.data_ptr(), self.stride()):
                 raise RuntimeError("in-place: a view's base has been given another shape in place; take the view anew")
-            self._node = fresh._node
             self._seen = self._version[0]
+            self._move_to(fresh._node)
         return self._node
 
     def _snapshot(self) -> Any:
@@ -80,7 +80,8 @@ class Shared(Variable):
             elif self._node is not None:  # what it was until now is the base from now on
                 self._base, self._views = self._snapshot_node(), shown._views
                 self._base._version = self._version
-            self._node, self._seen = shown._node, self._version[0]
+            self._seen = self._version[0]
+            self._move_to(shown._node)
         self.array = shown.array
         return self
 
@@ -115,12 +116,12 @@ class Shared(Variable):
         if self._base is None:
             # What is overwritten by constants stays in the graph, with a gradient of 0, as in PyTorch.
             kept = result if result.requires_grad else PutView.apply(self._snapshot_node(), result, views=())
-            self._node = kept.grad_fn
+            self._move_to(kept.grad_fn)
             return self
         base = self._base
         if before is None:
             before = base._snapshot_node()
-        base._node = PutView.apply(before, result, views=self._views)._node
+        base._move_to(PutView.apply(before, result, views=self._views)._node)
         self._seen = -1
         self._current_node()
         return self
@@ -152,7 +153,7 @@ class Shared(Variable):
         node = op.apply(before, *others, out=array)._node
         self._version[0] += 1
         if node is not None:
-            self._node = node
+            self._move_to(node)
             # the output that it saved is this tensor's memory from now on
             node.guards = [(self._version, self._version[0], *where) for _, _, *where in node.guards]
         return self

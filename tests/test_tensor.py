@@ -254,6 +254,41 @@ def test_discrete_distributions() -> None:
     assert mydl.bernoulli(mydl.tensor([0.0, 1.0])).tolist() == [0.0, 1.0]
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "bool"])
+def test_random_fills_the_whole_range(dtype: str) -> None:
+    mydl.manual_seed(0)
+    most = 1 if dtype == "bool" else np.iinfo(dtype).max
+    numbers = mydl.empty(20_000, dtype=dtype).random_().double()
+    assert (numbers.min().item(), numbers.max().item()) == (0, most)
+    assert abs(numbers.mean().item() / most - 0.5) < 0.02
+
+
+def test_whole_numbers_that_the_dtype_cannot_hold_are_refused() -> None:
+    for draw in (
+        lambda: mydl.empty(3, dtype=mydl.uint8).random_(0, 257),
+        lambda: mydl.empty(3, dtype=mydl.int8).random_(-129, 0),
+        lambda: mydl.randint(0, 257, (3,), dtype=mydl.uint8),
+    ):
+        with pytest.raises(RuntimeError, match=r"wanted numbers from (0 to 255|-128 to 127) for u?int8, got"):
+            draw()
+    assert mydl.randint(255, 256, (2,), dtype=mydl.uint8).tolist() == [255, 255]
+    with pytest.raises(RuntimeError, match=r"to 9223372036854775807 for int64"):
+        mydl.tensor([2.0**63], dtype=mydl.int64)
+
+
+def test_a_device_is_its_name() -> None:
+    assert mydl.device("cpu") != "mps"
+    assert "cpu" in {mydl.device("cpu")}
+    assert mydl.device("cuda:1") == "cuda:1" != mydl.device("cuda")
+
+
+def test_numbers_beyond_a_dtype_name_the_operation() -> None:
+    with pytest.raises(RuntimeError, match=r"Clamp: .*uint8"):
+        mydl.tensor([1], dtype=mydl.uint8).clamp(min=-1)
+    with pytest.raises(RuntimeError, match=r"Add: .*float32"):
+        mydl.ones(1) + 10**400
+
+
 def test_random_filling_is_a_change_in_place() -> None:
     x = mydl.zeros(2, requires_grad=True)
     with pytest.raises(RuntimeError, match="leaf"):

@@ -149,7 +149,7 @@ class Differentiable(Variable):
         if vertex.hooks is None:
             vertex.hooks = []
         # retain_grad keeps the gradient that the other hooks leave, so its own hook stays the last.
-        keeps = bool(vertex.hooks) and getattr(vertex.hooks[-1], "keeps", False)
+        keeps = bool(vertex.hooks) and hasattr(vertex.hooks[-1], "keeps_for")
         vertex.hooks.insert(len(vertex.hooks) - keeps, hook)
         return HookHandle(vertex.hooks, hook)
 
@@ -168,8 +168,15 @@ class Differentiable(Variable):
             if tensor is not None:
                 tensor.grad = grad.clone() if tensor.grad is None else tensor.grad + grad
 
-        keep.keeps = True  # type: ignore[attr-defined]
+        keep.keeps_for = this  # type: ignore[attr-defined]
         self.register_hook(keep)
+
+    def _move_to(self, node: Any) -> None:
+        """Take another place in the graph; the gradient that `retain_grad` keeps is from now on the one there."""
+        hooks = self._node.hooks if self.retains_grad and self._node is not None else None
+        self._node = node
+        if hooks and node is not None and getattr(hooks[-1], "keeps_for", lambda: None)() is self:
+            self.register_hook(hooks.pop())
 
 
 class HookHandle:
@@ -180,5 +187,9 @@ class HookHandle:
         self._hook = hook
 
     def remove(self) -> None:
-        """Take the hook away; doing it twice is harmless."""
-        self._hooks[:] = [hook for hook in self._hooks if hook is not self._hook]
+        """Take the hook away; doing it twice is harmless, and a function that was registered twice stays once."""
+        for index, hook in enumerate(self._hooks):
+            if hook is self._hook:
+                del self._hooks[index]
+                break
+        self._hooks = []

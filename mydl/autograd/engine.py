@@ -151,7 +151,7 @@ def _visits(roots: Iterable[Any]) -> dict[Any, list]:
 def _leading_to(targets: set, roots: Iterable[Any], visits: dict[Any, list]) -> set:
     """The vertices from which a target can be reached, so that a gradient is computed for nothing else."""
     waiting = {vertex: visit[_LEFT] for vertex, visit in visits.items()}
-    ready = [vertex for vertex in roots if waiting[vertex] == 0]
+    ready = [vertex for vertex in dict.fromkeys(roots) if waiting[vertex] == 0]
     order = []
     while ready:
         vertex = ready.pop()

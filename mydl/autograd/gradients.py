@@ -66,10 +66,9 @@ def backward(
     if inputs is None:
         run_backward(roots, starts, retain_graph=keep, create_graph=create_graph)
         return
-    wanted = _sequence(inputs)
-    vertices = [_vertex_of(tensor, "backward") for tensor in wanted]
-    found = run_backward(roots, starts, retain_graph=keep, create_graph=create_graph, targets=vertices)
-    for tensor, vertex in zip(wanted, vertices):
+    wanted = {_vertex_of(tensor, "backward"): tensor for tensor in _sequence(inputs)}  # each once
+    found = run_backward(roots, starts, retain_graph=keep, create_graph=create_graph, targets=tuple(wanted))
+    for vertex, tensor in wanted.items():
         if found.get(vertex) is not None:
             tensor.accumulate(found[vertex])
 

@@ -18,6 +18,8 @@ __all__ = ["Op", "alike", "bind", "describe", "recorded_module", "tensor_of", "w
 
 _new = object.__new__
 _FREED: tuple = ("freed",)
+# What NumPy and CuPy raise for inputs that an operation cannot take; it is raised again with the op's name.
+_MISHAPS = (ValueError, TypeError, IndexError, AttributeError, OverflowError)
 # needs_input_grad where every input wants one: made once, since each object of a graph is work for Python's collector.
 _ALL = tuple((True,) * n for n in range(4))
 
@@ -146,7 +148,7 @@ class Op:
         if prepare is not None:
             try:
                 inputs = prepare(inputs)
-            except (ValueError, TypeError, IndexError, AttributeError) as error:
+            except _MISHAPS as error:
                 raise _explained(cls, error, given) from error
         ctx = cls()
         arrays = []
@@ -180,7 +182,7 @@ class Op:
                 result = modes["quiet"](cls.forward, ctx, *arrays, **options)
             else:  # an empty ** costs time too, which the smallest operations would pay
                 result = modes["quiet"](cls.forward, ctx, *arrays)
-        except (ValueError, TypeError, IndexError, AttributeError) as error:
+        except _MISHAPS as error:
             raise _explained(cls, error, given) from error
         if result.__class__ is not ndarray:
             if result.__class__ is tuple:

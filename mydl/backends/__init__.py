@@ -1,3 +1,3 @@
-"""Switches of PyTorch's that model files set or ask for; mydl computes with none of these libraries."""
+"""Switches of PyTorch's that model files set or ask for. They can be set; nothing in mydl reads them."""
 
 from mydl.backends import cuda, cudnn, mps

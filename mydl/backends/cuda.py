@@ -1,4 +1,4 @@
-"""PyTorch's switch for matrix products on a GPU, to be set as there. Nothing reads it: mydl computes them in full.
+"""PyTorch's switch for matrix products on a GPU, to be set as there. Nothing reads it: see `mydl.cuda.allow_tf32`.
 
 >>> from mydl.backends import cuda
 >>> cuda.matmul.allow_tf32

@@ -1,4 +1,4 @@
-"""cuDNN's switches, to be set as in PyTorch. Nothing reads them: mydl has one algorithm for each operation.
+"""cuDNN's switches, to be set as in PyTorch. Nothing reads them: `mydl.cuda` says what convolutions on a GPU use.
 
 >>> from mydl.backends import cudnn
 >>> cudnn.is_available()
@@ -12,5 +12,5 @@ allow_tf32 = False
 
 
 def is_available() -> bool:
-    """False: mydl does not use cuDNN."""
+    """False, so that no program relies on these switches, whether or not convolutions use cuDNN."""
     return False

@@ -188,7 +188,8 @@ class ConvertImageDtype:
         if kinds == ("u", "f"):
             return MyTensor(array.astype(self.dtype) / self.dtype.type(255))
         if kinds == ("f", "u"):
-            return MyTensor((array * (256 - 1e-3)).astype(self.dtype))
+            # at least in float32: in float16 the product of 1 is 256
+            return MyTensor((array.astype(np.result_type(array.dtype, np.float32)) * (256 - 1e-3)).astype(self.dtype))
         return MyTensor(array.astype(self.dtype))
 
     def __repr__(self) -> str:

@@ -89,7 +89,8 @@ def _index(images: Any, x: Any, y: Any) -> tuple[Any, tuple[Any, Any]]:
     xp = array_module(images)
     count, channels, height, width = images.shape
     column, row = (xp.floor(xp.clip(at, 0, side - 1)) for at, side in ((x, width), (y, height)))
-    first = (xp.arange(count, dtype=np.int32) * (channels * height * width))[:, None, None]
+    whole = np.int32 if images.size < 2**31 else np.int64  # the narrower one takes half of the time
+    first = (xp.arange(count, dtype=whole) * (channels * height * width))[:, None, None]
     return row.astype(np.int32) * width + column.astype(np.int32) + first, (column, row)
 
 

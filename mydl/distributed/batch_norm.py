@@ -11,6 +11,7 @@ from mydl import kernels
 from mydl.autograd.op import Op
 from mydl.distributed.group import group, world_size
 from mydl.nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, NeuralNetwork
+from mydl.ops.casting import wide
 from mydl.tensor import MyTensor
 
 __all__ = ["SyncBatchNorm"]
@@ -30,9 +31,9 @@ class BatchNormAcrossRanks(Op):
     def forward(
         ctx: Any, x: Any, weight: Any, bias: Any, *, eps: float, total: Callable[[Any], None]
     ) -> tuple[Any, Any, Any]:
-        xp, wide = ctx.xp, _wide(x)
+        xp, z = ctx.xp, wide(x)
         count = x.size // x.shape[1]
-        y, near, spread, near_inv_std = kernels.of(wide).batch_norm(wide, None, None, eps)
+        y, near, spread, near_inv_std = kernels.of(z).batch_norm(z, None, None, eps)
         here, var_here = near.astype(np.float64), spread.astype(np.float64)
         sums = xp.stack([xp.full_like(here, count), count * here, count * (var_here + here * here)])
         total(sums)
@@ -44,7 +45,7 @@ class BatchNormAcrossRanks(Op):
         y *= _column(scale / near_inv_std, y)
         y += _column(shift, y)
         ctx.save(x, weight)
-        ctx.mean, ctx.inv_std = mean.astype(wide.dtype), inv_std.astype(wide.dtype)
+        ctx.mean, ctx.inv_std = mean.astype(z.dtype), inv_std.astype(z.dtype)
         ctx.count, ctx.all, ctx.total = count, sums[0], total
         return y.astype(x.dtype, copy=False), mean, var * (sums[0] / (sums[0] - 1))
 
@@ -56,22 +57,18 @@ class BatchNormAcrossRanks(Op):
         if ctx.recording:
             raise NotImplementedError("SyncBatchNorm: second derivatives across ranks are not supported")
         x, weight = ctx.saved
-        wide = _wide(x)
-        dx, dw, db = kernels.of(wide).batch_norm_backward(_wide(grad), wide, weight, ctx.mean, ctx.inv_std)
+        z = wide(x)
+        dx, dw, db = kernels.of(z).batch_norm_backward(wide(grad), z, weight, ctx.mean, ctx.inv_std)
         sums = ctx.xp.stack([db, dw]).astype(np.float64)
         mine = sums / ctx.count
         ctx.total(sums)
         change = (mine - sums / ctx.all) * (ctx.inv_std if weight is None else weight * ctx.inv_std)
-        z = wide - _column(ctx.mean, wide)
-        z *= _column(change[1] * ctx.inv_std, wide)
-        z += _column(change[0], wide)
+        z = z - _column(ctx.mean, z)
+        z *= _column(change[1] * ctx.inv_std, z)
+        z += _column(change[0], z)
         dx += z
         _, needs_w, needs_b = ctx.needs_input_grad
         return dx.astype(x.dtype, copy=False), (dw if needs_w else None), (db if needs_b else None)
-
-
-def _wide(x: Any) -> Any:
-    return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
 def _column(values: Any, like: Any) -> Any:

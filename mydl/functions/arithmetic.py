@@ -7,6 +7,7 @@ from mydl.autograd.op import describe
 from mydl.functions.arguments import Number, Tensor, require_operands, require_tensor
 from mydl.ops import arithmetic as ops
 from mydl.ops.casting import result_dtype
+from mydl.ops.elementwise import Where
 
 __all__ = [
     "add", "addcdiv", "addcmul", "div", "divide", "floor_divide", "fmod", "lerp", "maximum", "minimum", "mul",
@@ -186,7 +187,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
 
 
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
-    """input + weight * (end - input).
+    """input + weight * (end - input), computed from `end` where |weight| >= 1/2, so that weight 1 gives `end` exactly.
 
     >>> import mydl
     >>> lerp(mydl.zeros(2), mydl.ones(2), 0.25)
@@ -195,7 +196,12 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     input, end = require_tensor(input, "lerp"), require_tensor(end, "lerp")
     if input.dtype != end.dtype or (isinstance(weight, Variable) and weight.dtype != input.dtype):
         raise RuntimeError(f"lerp: wanted one dtype, got {describe(input)}, {describe(end)} and {describe(weight)}")
-    return input + sub(end, input) * weight
+    way = sub(end, input)
+    if not isinstance(weight, Variable):
+        if abs(weight) < 0.5:
+            return input + way * weight
+        return end - way * float(1 - input.dtype.type(weight))
+    return Where.apply(abs(weight.array) < 0.5, input + way * weight, end - way * (1 - weight))
 
 
 subtract, multiply, divide, negative = sub, mul, div, neg

@@ -79,7 +79,8 @@ def _check_range(numbers: np.ndarray, dtype: np.dtype) -> None:
     if numbers.size == 0:
         return
     low, high = numbers.min(), numbers.max()
-    if not (np.isfinite(numbers).all() and bounds.min <= low and high <= bounds.max):
+    within = np.isfinite(numbers).all() and bounds.min <= low and high <= bounds.max
+    if not (within and int(high) <= bounds.max):  # 2**63 - 1 is no float: 2.0**63 counts as no more than it
         raise ShapeError(f"tensor: wanted numbers from {bounds.min} to {bounds.max} for {dtype}, got {low} to {high}")
 
 

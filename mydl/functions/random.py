@@ -94,10 +94,10 @@ def randint(
         low, high, size = (0, low, high)
     if high is None or size is None:
         raise TypeError("randint: wanted randint(high, size) or randint(low, high, size)")
-    if low >= high:
-        raise RuntimeError(f"randint: wanted low < high, got {low} and {high}")
+    dtype = as_dtype(dtype) or np.dtype(np.int64)
+    _check_bounds(low, high, dtype, "randint")
     numbers = _source(generator).integers(low, high, shape_of((size,), "randint", least=0), dtype=np.int64)
-    return _finished(numbers, as_dtype(dtype) or np.int64, device, requires_grad)
+    return _finished(numbers, dtype, device, requires_grad)
 
 
 def randperm(
@@ -301,12 +301,22 @@ def random_(
     tensor([3., 3.])
     """
     if to is None:
-        digits = np.finfo(self.dtype).nmant + 1 if self.dtype.kind == "f" else 8 * self.dtype.itemsize - 1
-        from_, to = 0, 2 ** min(digits, 62) if from_ is None else from_
+        kind, bits = self.dtype.kind, 8 * self.dtype.itemsize
+        digits = np.finfo(self.dtype).nmant + 1 if kind == "f" else {"b": 1, "u": bits, "i": bits - 1}[kind]
+        from_, to = 0, 2 ** min(digits, 63) if from_ is None else from_
     low = from_ or 0
-    if low >= to:
-        raise RuntimeError(f"random_: wanted from < to, got {low} and {to}")
+    _check_bounds(low, to, self.dtype, "random_")
     return _filled(self, _source(generator).integers(low, to, self.shape).astype(self.dtype))
+
+
+def _check_bounds(low: int, high: int, dtype: np.dtype, name: str) -> None:
+    """An error where no whole number is at least low and below high, or the dtype has not all of them."""
+    if low >= high:
+        raise RuntimeError(f"{name}: wanted low < high, got {low} and {high}")
+    if dtype.kind in "biu":
+        least, most = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        if low < least or high - 1 > most:
+            raise RuntimeError(f"{name}: wanted numbers from {least} to {most} for {dtype}, got {low} to {high - 1}")
 
 
 def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Generator | None = None) -> Tensor:

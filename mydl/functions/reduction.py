@@ -13,7 +13,7 @@ from mydl.errors import RangeError
 from mydl.functions.arguments import Tensor, axes_of, axis_of, require_floating, require_numbers, require_tensor
 from mydl.functions.arithmetic import maximum, minimum
 from mydl.ops import reduction as ops
-from mydl.ops.casting import Cast
+from mydl.ops.casting import Cast, wide
 from mydl.ops.elementwise import Where
 
 __all__ = [
@@ -159,7 +159,9 @@ def std(
     tensor(1.)
     """
     input, keepdim = require_floating(input, "std"), keepdim or keepdims
-    return _root(var(input, dim, unbiased, keepdim, correction=correction, axis=axis), 0.5)
+    # the variance of float16 may lie beyond it where the root does not
+    spread = var(wide(input), dim, unbiased, keepdim, correction=correction, axis=axis)
+    return _root(spread, 0.5).to(input.dtype)
 
 
 def var_mean(

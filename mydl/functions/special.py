@@ -14,11 +14,12 @@ from mydl.backend import get_default_dtype, on_device, to_host
 from mydl.functions.arguments import Number, Tensor, require_floating, require_operands, require_tensor
 from mydl.functions.arithmetic import mul, pow
 from mydl.functions.elementwise import abs as absolute
-from mydl.functions.elementwise import clamp, erf, log, sign, sqrt, square, where
+from mydl.functions.elementwise import clamp, erf, log, sign, where
 from mydl.functions.joining import stack
 from mydl.functions.reduction import logsumexp
 from mydl.functions.shape import broadcast_tensors
 from mydl.functions.trigonometry import sin
+from mydl.ops.arithmetic import Hypot
 from mydl.ops.casting import Cast, result_dtype
 
 __all__ = [
@@ -135,13 +136,13 @@ def rad2deg(input: Tensor) -> Tensor:
 
 
 def hypot(input: Tensor, other: Tensor) -> Tensor:
-    """sqrt(input**2 + other**2).
+    """sqrt(input**2 + other**2), also where a square would be beyond the dtype.
 
     >>> import mydl
     >>> hypot(mydl.tensor([3.0]), mydl.tensor([4.0]))
     tensor([5.])
     """
-    return sqrt(square(require_tensor(input, "hypot")) + square(require_tensor(other, "hypot")))
+    return Hypot.apply(require_tensor(input, "hypot"), require_tensor(other, "hypot"))
 
 
 def copysign(input: Tensor, other: Tensor | Number) -> Tensor:

@@ -100,14 +100,14 @@ class MultiheadAttention(NeuralNetwork):
         self._check(query, key, value)
         if is_causal and attn_mask is None:
             raise ValueError("MultiheadAttention: is_causal=True is a hint about attn_mask; give the mask too")
-        batched = query.ndim == 3
+        batched, same = query.ndim == 3, query is key and key is value
         # from here on (N, L, features)
         if not batched:
             query, key, value = query.unsqueeze(0), key.unsqueeze(0), value.unsqueeze(0)
             key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
         elif not self.batch_first:
             query, key, value = (x.transpose(0, 1) for x in (query, key, value))
-        q, k, v = self._project(query, key, value)
+        q, k, v = self._project(query, key, value, same)
         n, length = q.shape[:2]
         added = 0  # keys put behind the given ones, which no mask hides
         if self.bias_k is not None:
@@ -144,13 +144,13 @@ class MultiheadAttention(NeuralNetwork):
         if key.shape[:-1] != value.shape[:-1]:
             raise ShapeError(f"MultiheadAttention: {describe(key)} keys do not fit {describe(value)} values")
 
-    def _project(self, query: MyTensor, key: MyTensor, value: MyTensor) -> tuple[MyTensor, ...]:
-        """Queries, keys and values, each (N, L or S, embed_dim)."""
+    def _project(self, query: MyTensor, key: MyTensor, value: MyTensor, same: bool) -> tuple[MyTensor, ...]:
+        """Queries, keys and values, each (N, L or S, embed_dim); in one product where they are of the `same` tensor."""
         thirds = {"lengths": (self.embed_dim,) * 3, "axis": 0}
         biases = (None,) * 3 if self.in_proj_bias is None else Split.apply(self.in_proj_bias, **thirds)
         if self.in_proj_weight is None:
             weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
-        elif query is key and key is value:  # one product instead of three
+        elif same:
             joined = F.linear(query, self.in_proj_weight, self.in_proj_bias)
             return Split.apply(joined, lengths=thirds["lengths"], axis=2)
         else:

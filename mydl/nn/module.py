@@ -299,8 +299,10 @@ class NeuralNetwork:
             for tensor in (*self.parameters(), *self.buffers()):
                 for held in (tensor, tensor.grad):
                     if held is not None:
+                        before = held.array
                         held.array = held.detach().to(device, dtype if held.is_floating_point() else None).array
-                tensor._grad_buffer = None  # an optimizer's buffer is of the old dtype, on the old device
+                        if held.array is not before:
+                            tensor._grad_buffer = None  # an optimizer's is of the old dtype, on the old device
         return self
 
     def cpu(self: Self) -> Self:

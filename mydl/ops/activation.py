@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from mydl.autograd.op import Op
+from mydl.ops.casting import wide
 from mydl.ops.elementwise import Erf, Sigmoid
 
 __all__ = ["ELU", "GELU", "GELUTanh", "HardTanh", "Hardswish", "LeakyReLU", "PReLU", "SiLU", "Step"]
@@ -101,11 +102,13 @@ class GELUTanh(Op):
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:
         ctx.save(x)
-        return x * (ctx.xp.tanh(_gelu_inner(x)) + 1) * 0.5
+        z = wide(x)
+        return (z * (ctx.xp.tanh(_gelu_inner(z)) + 1) * 0.5).astype(x.dtype, copy=False)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         (x,) = ctx.saved
+        x = wide(x)
         t = ctx.xp.tanh(_gelu_inner(x))
         slope = (x * x * (3 * 0.044715) + 1) * math.sqrt(2 / math.pi)
         return grad * ((t + 1) * 0.5 + x * (1 - t * t) * slope * 0.5)
@@ -121,11 +124,13 @@ class SiLU(Op):
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:
         ctx.save(x)
-        return x * ctx.call(Sigmoid, x)
+        z = wide(x)
+        return (z * ctx.call(Sigmoid, z)).astype(x.dtype, copy=False)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         (x,) = ctx.saved
+        x = wide(x)
         s = ctx.call(Sigmoid, x)
         return grad * (s * (x * (1 - s) + 1))
 

@@ -13,7 +13,7 @@ from mydl.kernels import LARGE
 from mydl.ops.casting import numbers_only, promote, promote_floating, promote_numbers
 
 __all__ = [
-    "Add", "Atan2", "Div", "Fmod", "Maximum", "Minimum", "Mul", "Neg", "Pow", "Remainder", "RoundedDiv", "Sub",
+    "Add", "Atan2", "Div", "Fmod", "Hypot", "Maximum", "Minimum", "Mul", "Neg", "Pow", "Remainder", "RoundedDiv", "Sub",
 ]  # fmt: skip
 
 
@@ -241,6 +241,23 @@ class Atan2(Op):
         square = x * x + y * y
         scaled = ctx.xp.where(square == 0, 0, grad / square)
         return scaled * x, -scaled * y
+
+
+class Hypot(Op):
+    """sqrt(x**2 + y**2), also where a square is beyond the dtype; d/dx = x / hypot(x, y), d/dy = y / hypot(x, y)."""
+
+    prepare = promote_floating
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, y: Any) -> Any:
+        length = ctx.xp.hypot(x, y)
+        ctx.save(x, y, length)
+        return length
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        x, y, length = ctx.saved
+        return grad * (x / length), grad * (y / length)
 
 
 class RoundedDiv(Op):

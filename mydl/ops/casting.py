@@ -13,10 +13,19 @@ from mydl.errors import DtypeError
 
 __all__ = [
     "Cast", "Move", "cast_all", "numbers_only", "promote", "promote_floating", "promote_numbers", "promoted",
-    "result_dtype", "to_floating",
+    "result_dtype", "to_floating", "wide",
 ]  # fmt: skip
 
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+
+
+def wide(x: Any) -> Any:
+    """float16 as float32, in which its sums and squares neither overflow nor stop growing; others as they are.
+
+    >>> wide(np.ones(1, np.float16)).dtype, wide(np.ones(1)).dtype
+    (dtype('float32'), dtype('float64'))
+    """
+    return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
 class Cast(Op):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mydl import kernels
 from mydl.autograd.op import Op
+from mydl.ops.casting import wide
+from mydl.ops.reduction import Sum
 
 __all__ = ["Conv2D", "Conv2DInputGrad", "Conv2DWeightGrad", "Fold", "Unfold"]
 
@@ -21,7 +25,8 @@ class Conv2D(Op):
     def forward(ctx: Any, x: Any, w: Any, b: Any, **options: Any) -> Any:
         ctx.save(x if ctx.needs_input_grad[1] else None, w if ctx.needs_input_grad[0] else None)
         ctx.options, ctx.shapes = options, (x.shape, w.shape)
-        return kernels.of(x).conv2d(x, w, b, **options)
+        kernel = kernels.of(x).conv2d
+        return kernel(x, w, b, **options) if x.dtype != np.float16 else _in_single(kernel, (x, w, b), **options)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -30,8 +35,13 @@ class Conv2D(Op):
         x_shape, w_shape = ctx.shapes
         dx = ctx.call(Conv2DInputGrad, grad, w, shape=x_shape, **ctx.options) if needs_x else None
         dw = ctx.call(Conv2DWeightGrad, grad, x, shape=w_shape, **ctx.options) if needs_w else None
-        db = ctx.xp.sum(grad, axis=(0, 2, 3)) if needs_b else None
+        db = ctx.call(Sum, grad, axis=(0, 2, 3)) if needs_b else None
         return dx, dw, db
+
+
+def _in_single(kernel: Any, arrays: tuple, *shape: tuple, **options: Any) -> Any:
+    """A convolution kernel's result for float16: computed in float32, where sums go on growing, and rounded once."""
+    return kernel(*(a if a is None else wide(a) for a in arrays), *shape, **options).astype(np.float16)
 
 
 class Conv2DInputGrad(Op):
@@ -41,7 +51,10 @@ class Conv2DInputGrad(Op):
     def forward(ctx: Any, grad: Any, w: Any, *, shape: tuple, **options: Any) -> Any:
         ctx.save(grad if ctx.needs_input_grad[1] else None, w if ctx.needs_input_grad[0] else None)
         ctx.options, ctx.w_shape = options, w.shape
-        return kernels.of(grad).conv2d_input_grad(grad, w, shape, **options)
+        kernel = kernels.of(grad).conv2d_input_grad
+        if grad.dtype == np.float16:
+            return _in_single(kernel, (grad, w), shape, **options)
+        return kernel(grad, w, shape, **options)
 
     @staticmethod
     def backward(ctx: Any, x: Any) -> Any:
@@ -59,7 +72,10 @@ class Conv2DWeightGrad(Op):
     def forward(ctx: Any, grad: Any, x: Any, *, shape: tuple, **options: Any) -> Any:
         ctx.save(grad if ctx.needs_input_grad[1] else None, x if ctx.needs_input_grad[0] else None)
         ctx.options, ctx.x_shape = options, x.shape
-        return kernels.of(grad).conv2d_weight_grad(grad, x, shape, **options)
+        kernel = kernels.of(grad).conv2d_weight_grad
+        if grad.dtype == np.float16:
+            return _in_single(kernel, (grad, x), shape, **options)
+        return kernel(grad, x, shape, **options)
 
     @staticmethod
     def backward(ctx: Any, w: Any) -> Any:
@@ -91,19 +107,12 @@ class Unfold(Op):
     """y[n, c, u, v, i, j] = x[n, c, i s + u d - p, j s + v d - p], 0 outside: what each tap of a convolution sees."""
 
     @staticmethod
-    def forward(ctx: Any, x: Any, *, kernel: tuple, stride: tuple, padding: tuple, dilation: tuple, out: tuple) -> Any:
-        ctx.shape_in = x.shape
-        ctx.options = {
-            "kernel": kernel,
-            "stride": stride,
-            "padding": padding,
-            "dilation": dilation,
-            "out": out,
-        }
+    def forward(ctx: Any, x: Any, *, padding: tuple, **windows: Any) -> Any:
+        ctx.shape_in, ctx.options = x.shape, {"padding": padding, **windows}
         whole, inside = _plane(ctx.xp, x.shape, padding, x.dtype)
         inside[...] = x
-        y = ctx.xp.empty((*x.shape[:2], *kernel, *out), x.dtype)
-        for (u, v), part in _taps(whole, kernel, stride, dilation, out):
+        y = ctx.xp.empty((*x.shape[:2], *windows["kernel"], *windows["out"]), x.dtype)
+        for (u, v), part in _taps(whole, **windows):
             y[:, :, u, v] = part
         return y
 
@@ -116,26 +125,10 @@ class Fold(Op):
     """The transpose of Unfold: every element added where it was taken from, in planes of `shape`."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Any,
-        *,
-        shape: tuple,
-        kernel: tuple,
-        stride: tuple,
-        padding: tuple,
-        dilation: tuple,
-        out: tuple,
-    ) -> Any:
-        ctx.options = {
-            "kernel": kernel,
-            "stride": stride,
-            "padding": padding,
-            "dilation": dilation,
-            "out": out,
-        }
+    def forward(ctx: Any, x: Any, *, shape: tuple, padding: tuple, **windows: Any) -> Any:
+        ctx.options = {"padding": padding, **windows}
         whole, inside = _plane(ctx.xp, shape, padding, x.dtype)
-        for (u, v), part in _taps(whole, kernel, stride, dilation, out):
+        for (u, v), part in _taps(whole, **windows):
             part += x[:, :, u, v]
         return inside.copy()
 

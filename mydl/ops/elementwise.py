@@ -8,7 +8,7 @@ from typing import Any
 from mydl import kernels
 from mydl.autograd.op import Op
 from mydl.errors import DtypeError
-from mydl.ops.casting import cast_all, numbers_only, result_dtype, to_floating
+from mydl.ops.casting import cast_all, numbers_only, result_dtype, to_floating, wide
 
 __all__ = [
     "Abs", "Clamp", "Clone", "Erf", "Exp", "Exp2", "Expm1", "Log", "Log1p", "Log2", "Log10", "ReLU", "Reciprocal",
@@ -200,13 +200,16 @@ class Tanh(Op):
 
 
 class Sigmoid(Op):
-    """s(x) = 1 / (1 + exp(-x)); d/dx = s (1 - s). Where exp(-x) overflows, 1 / inf is the right 0."""
+    """s(x) = 1 / (1 + exp(-x)); d/dx = s (1 - s). Where exp(-x) overflows, 1 / inf is the right 0.
+
+    float16 is computed in float32, since its own exp(-x) overflows where s(x) is not 0 yet.
+    """
 
     prepare = to_floating
 
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:
-        y = 1 / (1 + ctx.xp.exp(-x))
+        y = (1 / (1 + ctx.xp.exp(-wide(x)))).astype(x.dtype, copy=False)
         ctx.save(y)
         return y
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mydl.autograd.op import Op
+from mydl.autograd.op import Op, describe, tensor_of
 from mydl.backend import array_module
 
 __all__ = [
@@ -232,18 +232,23 @@ class PutView(Op):
     @staticmethod
     def forward(ctx: Any, x: Any, value: Any, *, views: tuple) -> Any:
         ctx.views = views
+        ctx.order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))  # of the axes in memory
         return x
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
-        outside = ctx.xp.ones_like(grad)
-        hole = getattr(outside, "array", outside)
+        xp = array_module(grad.array if ctx.recording else grad)
+        # In x's order of memory, since a reshape that shows part of x would give a copy of an array in another order.
+        ones = xp.ones([grad.shape[axis] for axis in ctx.order], grad.dtype)
+        outside = hole = ones.transpose(np.argsort(ctx.order))
         part = grad
         for op, options in ctx.views:
             part = ctx.call(op, part, **options)
             hole = ctx.hole(op, hole, options)
+        if hole.size and not xp.may_share_memory(hole, outside):
+            raise RuntimeError(f"PutView: backward cannot tell which elements of {describe(grad)} were overwritten")
         hole[...] = 0
-        return grad * outside, part
+        return grad * (tensor_of(outside) if ctx.recording else outside), part
 
     def hole(self, op: type[Op], array: Any, options: dict) -> Any:
         """The view of a plain array that a view op gives."""

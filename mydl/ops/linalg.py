@@ -11,6 +11,8 @@ from mydl import kernels
 from mydl.autograd.op import Op
 from mydl.backend import array_module
 from mydl.errors import DtypeError
+from mydl.ops.casting import wide
+from mydl.ops.reduction import Sum
 
 __all__ = ["Linear", "MatMul", "SLogDet", "Solve"]
 
@@ -98,16 +100,15 @@ class Linear(Op):
         dx = dw = db = None
         if needs_x:
             dx = grad * w if one_output else matmul(grad, w)
-        if needs_w:
-            dw = xp.sum(rows * columns, axis=0) if one_output else matmul(rows.T, columns, out=ctx.grad_buffer(1))
-        if needs_b:
+        if needs_w and one_output:
+            dw = ctx.call(Sum, rows * columns, axis=0)
+        elif needs_w:
+            dw = matmul(rows.T, columns, out=ctx.grad_buffer(1))
+        if needs_b and rows.dtype == np.float16:
+            db = ctx.call(Sum, rows, axis=0)  # in float32
+        elif needs_b:
             db = xp.sum(rows, axis=0, out=ctx.grad_buffer(2))
         return dx, dw, db
-
-
-def _wide(x: Any) -> Any:
-    """float16 as float32: LAPACK knows no narrower one."""
-    return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
 class Solve(Op):
@@ -115,7 +116,7 @@ class Solve(Op):
 
     @staticmethod
     def forward(ctx: Any, a: Any, b: Any) -> Any:
-        x = ctx.xp.linalg.solve(_wide(a), _wide(b)).astype(a.dtype, copy=False)
+        x = ctx.xp.linalg.solve(wide(a), wide(b)).astype(a.dtype, copy=False)
         ctx.save(a, x)
         return x
 
@@ -133,7 +134,7 @@ class SLogDet(Op):
     @staticmethod
     def forward(ctx: Any, a: Any) -> Any:
         ctx.save(a)
-        return tuple(ctx.xp.asarray(part, dtype=a.dtype) for part in ctx.xp.linalg.slogdet(_wide(a)))
+        return tuple(ctx.xp.asarray(part, dtype=a.dtype) for part in ctx.xp.linalg.slogdet(wide(a)))
 
     @staticmethod
     def backward(ctx: Any, grads: Any) -> Any:

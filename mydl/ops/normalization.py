@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from mydl import kernels
 from mydl.autograd.op import Op
+from mydl.ops.casting import wide
 
 __all__ = ["BatchNorm", "BatchNormEval", "RootMeanSquare", "Standardize"]
 
@@ -76,13 +75,13 @@ class BatchNormEval(Op):
         ctx.save(x if needs_w else None, weight if needs_x else None)
         ctx.input_shape = x.shape
         if needs_x or needs_w:  # from a copy: running statistics may move on, in place, before backward
-            ctx.mean, ctx.inv_std = mean.copy(), 1 / ctx.xp.sqrt(var + eps)
+            ctx.mean, ctx.inv_std = wide(mean.copy()), 1 / ctx.xp.sqrt(wide(var) + eps)
         return kernels.of(x).batch_norm_eval(x, weight, bias, mean, var, eps)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         x, weight = ctx.saved
-        xp = ctx.xp
+        xp, grad = ctx.xp, wide(grad)
         ndim = len(ctx.input_shape)
         column, axes = (-1, *(1,) * (ndim - 2)), (0, *range(2, ndim))
         needs_x, needs_w, needs_b = ctx.needs_input_grad
@@ -91,14 +90,9 @@ class BatchNormEval(Op):
             scale = ctx.inv_std if weight is None else weight * ctx.inv_std
             dx = grad * xp.reshape(scale, column)
         if needs_w:
-            z = (x - ctx.mean.reshape(column)) * ctx.inv_std.reshape(column)
+            z = (wide(x) - ctx.mean.reshape(column)) * ctx.inv_std.reshape(column)
             dw = xp.sum(grad * z, axis=axes)
         return dx, dw, (xp.sum(grad, axis=axes) if needs_b else None)
-
-
-def _wide(x: Any) -> Any:
-    """float16 in float32, in which its squares and sums do not overflow."""
-    return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
 class Standardize(Op):
@@ -108,7 +102,7 @@ class Standardize(Op):
     def forward(ctx: Any, x: Any, *, axes: tuple, eps: float) -> Any:
         ctx.axes, ctx.eps = axes, eps
         ctx.save(x)
-        z, ctx.inv_std = _standardize(ctx, _wide(x))
+        z, ctx.inv_std = _standardize(ctx, wide(x))
         return z.astype(x.dtype, copy=False)
 
     @staticmethod
@@ -117,7 +111,7 @@ class Standardize(Op):
         if ctx.recording:
             z, inv_std = _standardize(ctx, x)
         else:
-            x, grad, inv_std = _wide(x), _wide(grad), ctx.inv_std
+            x, grad, inv_std = wide(x), wide(grad), ctx.inv_std
             z = (x - _mean(ctx, x)) * inv_std
         return inv_std * (grad - _mean(ctx, grad) - z * _mean(ctx, grad * z))
 
@@ -142,9 +136,9 @@ class RootMeanSquare(Op):
     def forward(ctx: Any, x: Any, *, axes: tuple, eps: float) -> Any:
         ctx.axes, ctx.eps = axes, eps
         ctx.save(x)
-        wide = _wide(x)
-        ctx.inv_rms = (_mean(ctx, wide * wide) + eps) ** -0.5
-        return (wide * ctx.inv_rms).astype(x.dtype, copy=False)
+        y = wide(x)
+        ctx.inv_rms = (_mean(ctx, y * y) + eps) ** -0.5
+        return (y * ctx.inv_rms).astype(x.dtype, copy=False)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -152,6 +146,6 @@ class RootMeanSquare(Op):
         if ctx.recording:
             inv_rms = (_mean(ctx, x * x) + ctx.eps) ** -0.5
         else:
-            x, grad, inv_rms = _wide(x), _wide(grad), ctx.inv_rms
+            x, grad, inv_rms = wide(x), wide(grad), ctx.inv_rms
         z = x * inv_rms
         return inv_rms * (grad - z * _mean(ctx, grad * z))

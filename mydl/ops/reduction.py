@@ -10,7 +10,7 @@ import numpy as np
 from mydl import kernels
 from mydl.autograd.op import Op
 from mydl.backend import array_module
-from mydl.ops.casting import to_floating
+from mydl.ops.casting import to_floating, wide
 from mydl.ops.elementwise import signs
 from mydl.ops.indexing import Scatter
 
@@ -76,15 +76,15 @@ class Var(Op):
         ctx.save(x)
         ctx.axis = axis
         ctx.freedom = _count(x.shape, axis) - correction
-        wide = x.astype(np.float32) if x.dtype == np.float16 else x
-        centred = wide - _safe_mean(wide, axis)
+        centred = wide(x)
+        centred = centred - _safe_mean(centred, axis)
         total = (centred * centred).sum(axis=axis, keepdims=keepdims)
-        return (total / wide.dtype.type(max(ctx.freedom, 0))).astype(x.dtype, copy=False)
+        return (total / centred.dtype.type(max(ctx.freedom, 0))).astype(x.dtype, copy=False)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         (x,) = ctx.saved
-        xp = ctx.xp
+        x, xp = wide(x), ctx.xp
         kept = _kept_shape(x.shape, ctx.axis)
         mean = xp.reshape(xp.sum(x, axis=ctx.axis, keepdims=True) / max(_count(x.shape, ctx.axis), 1), kept)
         grad = xp.reshape(grad, kept)
@@ -143,15 +143,15 @@ class Norm(Op):
     @staticmethod
     def forward(ctx: Any, x: Any, *, p: float, axis: Any = None, keepdims: bool = False) -> Any:
         ctx.p, ctx.axis = p, axis
-        wide = ctx.xp.abs(x).astype(np.float64, copy=False)  # whose range holds the squares of a float32
+        size = ctx.xp.abs(x).astype(np.float64, copy=False)  # whose range holds the squares of a float32
         if math.isinf(p):
-            y = (wide.max if p > 0 else wide.min)(axis=axis, keepdims=keepdims)
+            y = (size.max if p > 0 else size.min)(axis=axis, keepdims=keepdims)
         elif p == 1:
-            y = wide.sum(axis=axis, keepdims=keepdims)
+            y = size.sum(axis=axis, keepdims=keepdims)
         elif p == 2:
-            y = ctx.xp.sqrt((wide * wide).sum(axis=axis, keepdims=keepdims))
+            y = ctx.xp.sqrt((size * size).sum(axis=axis, keepdims=keepdims))
         else:
-            y = (wide**p).sum(axis=axis, keepdims=keepdims) ** (1 / p)
+            y = (size**p).sum(axis=axis, keepdims=keepdims) ** (1 / p)
         y = y.astype(x.dtype, copy=False)
         ctx.save(x, y)
         return y
@@ -308,13 +308,14 @@ class LogSumExp(Op):
 
     @staticmethod
     def forward(ctx: Any, x: Any, *, axis: Any, keepdims: bool = False) -> Any:
-        xp = ctx.xp
-        shift = xp.zeros(_kept_shape(x.shape, axis), x.dtype)
+        xp, z = ctx.xp, wide(x)
+        shift = xp.zeros(_kept_shape(x.shape, axis), z.dtype)
         if x.size:
-            top = x.max(axis=axis, keepdims=True)
+            top = z.max(axis=axis, keepdims=True)
             shift = xp.where(xp.isfinite(top), top, shift)
-        kept = xp.log(xp.exp(x - shift).sum(axis=axis, keepdims=True)) + shift
-        y = kept if keepdims else kept.reshape(x.sum(axis=axis).shape)
+        total = xp.exp(z - shift).sum(axis=axis, keepdims=True)
+        kept = (xp.log(total) + shift).astype(x.dtype, copy=False)
+        y = kept if keepdims else kept.squeeze(axis)
         ctx.save(x, y)
         ctx.axis = axis
         return y

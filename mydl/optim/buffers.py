@@ -120,3 +120,4 @@ def settle(parameters: Iterable[MyTensor]) -> None:
         if not _is_shared(p):
             p._slot.array[...] = p.array
             p.array = p._slot.array
+            p._grad_buffer = p._slot.gradient  # also where it was taken away, while p was of another dtype

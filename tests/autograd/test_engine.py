@@ -284,6 +284,30 @@ def test_hooks_see_and_replace_the_whole_gradient() -> None:
         (bad * 1).sum().backward()
 
 
+def test_a_function_registered_twice_is_taken_away_once() -> None:
+    x, seen = leaf(1.0), []
+
+    def hook(g: mydl.Tensor) -> None:
+        seen.append(g.item())
+
+    handle = x.register_hook(hook)
+    x.register_hook(hook)
+    handle.remove()
+    handle.remove()
+    (x * 3).backward()
+    assert seen == [3.0]
+
+
+def test_roots_and_inputs_given_twice() -> None:
+    x = leaf(1.0)
+    y = x * 1
+    once, twice = (y * 3) * 4, y * 2
+    assert grad([once, twice, twice], x)[0].item() == 12 + 2 * 2
+    assert [g.item() for g in grad(x * 5, [x, x])] == [5.0, 5.0]
+    backward(x * 5, inputs=[x, x])
+    assert x.grad.item() == 5.0
+
+
 def test_hook_after_accumulation() -> None:
     x = leaf(1.0)
     seen = []
@@ -305,6 +329,25 @@ def test_retain_grad() -> None:
     z.backward()
     with pytest.warns(UserWarning, match=r"not a leaf but a result, of Mul.*retain_grad"):
         assert z.grad is None
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        (lambda y: y.mul_(3), [2.0, 2.0]),
+        (lambda y: y.relu_(), [2.0, 2.0]),
+        (lambda y: y.__setitem__(0, 5.0), [2.0, 2.0]),
+        (lambda y: y[:1].mul_(5), [2.0, 2.0]),
+        (lambda y: y.unsqueeze_(0), [[2.0, 2.0]]),
+    ],
+)
+def test_retain_grad_keeps_the_gradient_of_what_the_tensor_has_become(change, kept: list) -> None:
+    y = leaf(1.0, 2.0) * 1
+    y.register_hook(lambda g: g * 100)  # of the value before
+    y.retain_grad()
+    change(y)
+    (y * 2).sum().backward()
+    assert y.grad.tolist() == kept
 
 
 def test_graph_can_be_walked() -> None:

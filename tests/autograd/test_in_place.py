@@ -42,17 +42,36 @@ def test_copies_do_not(code: str) -> None:
     assert not bool((copy == 7).any())
 
 
+@pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("code", [c for c in VIEWS if "expand" not in c and "detach" not in c and c != "x.data"])
-def test_a_change_of_a_view_reaches_the_base_and_its_graph(code: str) -> None:
+def test_a_change_of_a_view_reaches_the_base_and_its_graph(code: str, turned: bool) -> None:
     source = leaf(2, 3)
-    base = source * 1
-    view = eval(code, {"x": base, "mydl": mydl})
+    base = (source.t() if turned else source) * 1  # in the order of memory of what it comes from
+    before = base.detach().clone()
+    view = eval(code.replace("x.", "x.t().") if turned else code, {"x": base, "mydl": mydl})
     view.mul_(3)
     base.sum().backward()
-    changed = mydl.zeros(2, 3)
-    eval(code, {"x": changed, "mydl": mydl}).fill_(1)
-    expected = mydl.where(changed == 1, 3.0, 1.0)
-    assert source.grad.tolist() == expected.tolist()
+    expected = mydl.where(base.detach() == before, 1.0, 3.0)
+    assert bool((expected == 3).any())
+    assert source.grad.tolist() == (expected.t() if turned else expected).tolist()
+
+
+def test_a_change_of_a_view_by_reshape_of_a_base_in_another_order_of_memory() -> None:
+    for change in (lambda v: v[1:3].zero_(), lambda v: v[::2].mul_(0), lambda v: v.__setitem__(4, 0.0)):
+        source = leaf(2, 3)
+        base = source.t() * 2
+        change(base.t().view(-1))
+        base.sum().backward()
+        expected = mydl.full((6,), 2.0)
+        change(expected)
+        assert source.grad.tolist() == expected.view(2, 3).tolist()
+        assert mydl.autograd.gradgradcheck(_half_of_a_turned_base_tripled, leaf(2, 3))
+
+
+def _half_of_a_turned_base_tripled(x: mydl.Tensor) -> mydl.Tensor:
+    base = (x * x).t() * 1
+    base.t().view(-1)[::2].mul_(3)
+    return base * base
 
 
 def test_a_change_of_the_base_reaches_the_graph_of_its_views() -> None:
@@ -93,7 +112,7 @@ def test_changing_what_backward_needs_is_an_error(make, change) -> None:
         y.add_(1)  # a saved output
     else:
         change(w)
-    with pytest.raises(RuntimeError, match=r"changed in place|float64"):
+    with pytest.raises(RuntimeError, match="changed in place"):
         y.sum().backward()
 
 

@@ -420,6 +420,15 @@ def test_dtypes_of_images():
     floating = ConvertImageDtype(mydl.float32)(tensor)
     np.testing.assert_array_equal(floating.array, ToTensor()(image).array)
     np.testing.assert_array_equal(ConvertImageDtype(mydl.uint8)(floating).array, tensor.array)
+    white = mydl.ones(1, 1, 1, dtype=mydl.float16)
+    assert ConvertImageDtype(mydl.uint8)(white).item() == 255
+
+
+def test_pixels_of_batches_of_more_than_two_thousand_million():
+    images = np.broadcast_to(np.uint8(0), (256, 3, 1700, 1700))  # takes no memory
+    x = y = np.zeros((256, 1, 1), np.float32)
+    first, _ = warp._index(images, x, y)
+    assert first[-1].item() == 255 * 3 * 1700 * 1700
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import mydl
+
 IMAGE = (2, 4, 5, 6)
 BATCH = [(3, 6)]
 LINE = [(2, 4, 9)]
@@ -236,6 +238,15 @@ def test_multihead_attention(options, how, compare_layer, numbers):
         return layer(q, k, v, attn_mask=mask, key_padding_mask=padding, **how)
 
     compare_layer(lambda nn: nn.MultiheadAttention(6, heads, **options), arrays, call, evaluate=False)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("shape", [(5, 2, 6), (5, 6)])
+def test_self_attention_projects_in_one_product(batch_first, shape):
+    x = mydl.ones(*shape)
+    with mydl.profile() as profile:
+        mydl.nn.MultiheadAttention(6, 3, batch_first=batch_first)(x, x, x)
+    assert sum(event.name == "Linear" for event in profile.events) == 2  # with that of the output
 
 
 def test_self_attention_without_a_batch(compare_layer, numbers):

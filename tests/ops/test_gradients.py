@@ -75,6 +75,7 @@ CASES: dict[str, list[tuple[Callable[..., Any], tuple[np.ndarray, ...]]]] = {
     "Remainder": [(lambda x, y: x % y, (distinct(3, 4), positive(4) * 0.777))],
     "Fmod": [(lambda x, y: mydl.fmod(x, y), (distinct(3, 4), positive(4) * 0.777))],
     "Atan2": [(mydl.atan2, (distinct(3, 4), normal(4)))],
+    "Hypot": [(mydl.hypot, (distinct(3, 4), normal(4)))],
     "RoundedDiv": [(lambda x: RoundedDiv.apply(x, 0.7, mode="floor") + x, (distinct(3),))],
     "Cast": [(lambda x: Cast.apply(x, dtype=x.dtype) * x, (normal(3),))],
     "Move": [(lambda x: Move.apply(x, where=x.device) * x, (normal(3),))],

@@ -264,6 +264,23 @@ def test_parameters_of_another_dtype_or_shape_move_to_a_new_buffer():
     close(ps[1].array, np.full(7, 0.8))
 
 
+@pytest.mark.parametrize("change", [lambda m: m.to("cpu"), lambda m: m.float(), lambda m: m.double().float()])
+def test_a_model_that_is_moved_and_back_is_still_updated_at_once(change):
+    model = mydl.nn.Linear(3, 2)
+    optimizer = optim.Adam(model.parameters())
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(mydl.ones(4, 3)).sum().backward()
+        optimizer.step()
+        change(model)
+    sizes = count_updates(optimizer)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(mydl.ones(4, 3)).sum().backward()
+        optimizer.step()
+    assert sizes[-1] == 8  # at the first step a parameter may have to be taken in again
+
+
 def test_several_optimizers_over_the_same_parameters_share_the_buffer():
     ps, qs = parameters((3,), (2,), (4,)), parameters((3,), (2,), (4,))
     first, second = optim.SGD(ps, lr=0.1, momentum=0.9), optim.Adam(ps[::-1], lr=0.01)

@@ -31,9 +31,9 @@ _TABLES = len(Tables._fields)
 _CHUNKS = 16  # partial sums of a weight gradient, whatever the number of threads, so that the bits are the same
 _PARTIAL_BYTES = 64 * 2**20  # but no more memory than this for them
 _VECTORS_AT_A_TIME = 64  # of the output's gradient: CHANNELS rows of them fit the first-level cache
-# Less than a µs, since the convolutions of a network follow one another closely: a thread that still waits for work
-# begins in 2 µs (see `parallel._start_threads`), one that sleeps in some 20.
-_OPERATIONS_WORTH_A_THREAD = 100_000
+# Some 10 µs: as long as it takes to share the work with a thread that still waits for some (`parallel._start_threads`)
+# and to bring data from its cache, so that two threads with half of that each would win nothing.
+_OPERATIONS_WORTH_A_THREAD = 500_000
 _local = threading.local()
 
 

@@ -130,14 +130,15 @@ def batch_norm_eval(x: Array, weight: Array | None, bias: Array | None, mean: Ar
            [1.]])
     """
     _, shape, _ = _layout(x)
+    wide = np.result_type(x.dtype, np.float32)  # float16 is computed in float32 and rounded once
     with np.errstate(all="ignore"):  # NaN and inf go through
-        scale = 1 / array_module(x).sqrt(var + eps)
+        scale = 1 / array_module(x).sqrt(var.astype(wide, copy=False) + eps)
         if weight is not None:
             scale = scale * weight
         shift = -mean * scale if bias is None else bias - mean * scale
-        y = x * scale.reshape(shape).astype(x.dtype, copy=False)
-        y += shift.reshape(shape).astype(x.dtype, copy=False)
-    return y
+        y = x * scale.reshape(shape)
+        y += shift.reshape(shape)
+    return y.astype(x.dtype, copy=False)
 
 
 def move_statistics(

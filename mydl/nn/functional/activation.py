@@ -354,5 +354,6 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     soft = softmaxes.softmax((logits + noise) / tau, dim)
     if not hard:
         return soft
-    one_hot = soft.detach() == soft.detach().amax(dim, keepdim=True)
-    return one_hot.to(soft.dtype) - soft.detach() + soft
+    fixed = soft.detach()
+    one_hot = fixed.new_zeros(fixed.shape).scatter(dim, fixed.argmax(dim, keepdim=True), 1.0)
+    return one_hot - fixed + soft

@@ -32,8 +32,8 @@ def _meant(shape: tuple[int, ...], channels: int, spatial: int) -> str:
     return "; add the channel with .unsqueeze(1)" if len(shape) == spatial + 1 and channels == 1 else ""
 
 
-def _check(x: Any, weight: Any, bias: Any, spatial: int, groups: int, name: str, transposed: bool) -> None:
-    """Shapes, dtypes and groups that fit one another."""
+def _check(x: Any, weight: Any, bias: Any, spatial: int, groups: int, name: str, transposed: bool) -> tuple:
+    """(the input's shape, the weight's) where shapes, dtypes and groups fit one another."""
     x, weight = x.array, getattr(weight, "array", weight)  # each look at a tensor's own shape makes a Size
     shape, kernel = x.shape, weight.shape
     if len(kernel) != spatial + 2 or len(shape) not in (spatial + 1, spatial + 2):
@@ -58,6 +58,7 @@ def _check(x: Any, weight: Any, bias: Any, spatial: int, groups: int, name: str,
     if x.dtype != weight.dtype or (bias is not None and bias.dtype != weight.dtype):
         got = ", ".join(str(value.dtype) for value in (x, weight, bias) if value is not None)
         raise DtypeError(f"{name}: wanted input, weight and bias of one dtype, got {got}; cast with .to(dtype)")
+    return shape, kernel
 
 
 def conv2d(
@@ -80,12 +81,13 @@ def conv2d(
               [4., 4.]]]])
     """
     input = require_floating(input, "conv2d")
-    _check(input, weight, bias, 2, groups, "conv2d", transposed=False)
+    shape, weight_shape = _check(input, weight, bias, 2, groups, "conv2d", transposed=False)
+    kernel = weight_shape[2:]
     stride, dilation = pair(stride, "conv2d", "stride", 1), pair(dilation, "conv2d", "dilation", 1)
     if padding.__class__ is str:
-        input, padding = _padded(input, weight.shape[2:], stride, padding, dilation, "conv2d")
+        input, padding = _padded(input, kernel, stride, padding, dilation, "conv2d")
+        shape = input.array.shape
     padding = pair(padding, "conv2d", "padding")
-    shape, kernel = input.array.shape, tuple(weight.shape)[2:]
     for size, k, p, d in zip(shape[-2:], kernel, padding, dilation):
         if size + 2 * p < d * (k - 1) + 1:
             raise ShapeError(

@@ -8,7 +8,7 @@ from typing import Any
 
 from mydl import kernels
 from mydl.autograd.op import describe
-from mydl.errors import ShapeError
+from mydl.errors import DtypeError, ShapeError
 from mydl.functions.arguments import Tensor, require_floating
 from mydl.nn.functional.pooling import avg_pool2d
 from mydl.ops.normalization import BatchNorm, BatchNormEval, RootMeanSquare, Standardize
@@ -25,9 +25,13 @@ def _check_channels(input: Any, values: tuple, name: str) -> None:
         value = getattr(value, "array", value)  # each look at a tensor's own shape makes a Size
         if value.shape != shape:
             raise ShapeError(f"{name}: wanted {what} of shape {shape} for {describe(input)}, got {value.shape}")
-        # PyTorch takes single precision beside half precision
-        if value.dtype != dtype and (dtype, value.dtype) != ("float16", "float32"):
-            raise TypeError(f"{name}: wanted {what} of the input's dtype {dtype}, got {value.dtype}")
+        _check_dtype(value, what, dtype, name)
+
+
+def _check_dtype(value: Any, what: str, dtype: Any, name: str) -> None:
+    """PyTorch takes single precision beside half precision, and otherwise one dtype."""
+    if value.dtype != dtype and (dtype, value.dtype) != ("float16", "float32"):
+        raise DtypeError(f"{name}: wanted {what} of the input's dtype {dtype}, got {value.dtype}")
 
 
 def batch_norm(
@@ -82,9 +86,13 @@ def _move(running_mean: Any, running_var: Any, mean: Any, var: Any, momentum: fl
 
 
 def _scaled(y: Any, weight: Any, bias: Any) -> Any:
+    """y weight + bias in y's dtype."""
+    dtype = y.dtype
     if weight is not None:
         y = y * weight
-    return y if bias is None else y + bias
+    if bias is not None:
+        y = y + bias
+    return y if y.dtype == dtype else y.to(dtype)
 
 
 def layer_norm(
@@ -129,8 +137,10 @@ def _last_axes(input: Any, normalized_shape: Any, values: tuple, name: str) -> t
     if not shape or input.shape[-len(shape) :] != shape:
         raise ShapeError(f"{name}: wanted an input whose last dimensions are {shape}, got {describe(input)}")
     for value in values:
-        if value is not None and value.shape != shape:
-            raise ShapeError(f"{name}: wanted weight and bias of shape {shape}, got {value.shape}")
+        if value is not None:
+            if value.shape != shape:
+                raise ShapeError(f"{name}: wanted weight and bias of shape {shape}, got {value.shape}")
+            _check_dtype(value, "weight and bias", input.dtype, name)
     return tuple(range(-len(shape), 0))
 
 

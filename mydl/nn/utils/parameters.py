@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from mydl.autograd.modes import no_grad
 from mydl.autograd.op import tensor_of
 from mydl.functions.joining import cat
+from mydl.ops.casting import wide
 from mydl.tensor import MyTensor
 
 __all__ = [
@@ -28,12 +31,12 @@ def get_total_norm(tensors: Iterable[MyTensor], norm_type: float = 2.0, error_if
     >>> get_total_norm([MyTensor([3.0]), MyTensor([4.0])])
     tensor(5.)
     """
-    arrays = [tensor.array.reshape(-1) for tensor in tensors]
+    arrays = [tensor.array.reshape(-1) for tensor in tensors if tensor.numel()]
     if not arrays:
         return MyTensor(0.0)
     xp = tensor_of(arrays[0]).xp
-    norms = xp.stack([xp.linalg.norm(array, ord=norm_type) for array in arrays if array.size])
-    total = xp.asarray(xp.linalg.norm(norms, ord=norm_type)).astype(arrays[0].dtype, copy=False)
+    norms = xp.stack([xp.linalg.norm(wide(array), ord=norm_type) for array in arrays])
+    total = xp.asarray(xp.linalg.norm(norms, ord=norm_type)).astype(np.result_type(*arrays), copy=False)
     if error_if_nonfinite and not bool(xp.isfinite(total)):
         raise RuntimeError(f"clip_grad_norm_: the gradients' norm of order {norm_type} is {float(total)}")
     return tensor_of(total)
