@@ -219,6 +219,13 @@ class Generator:
         self.draws = 0
         return self
 
+    def __getstate__(self) -> dict[str, int]:  # a lock can be neither copied nor pickled
+        return {"seed": self.seed, "draws": self.draws}
+
+    def __setstate__(self, state: dict[str, int]) -> None:
+        self._lock = threading.Lock()
+        self.__dict__.update(state)
+
     def __repr__(self) -> str:
         return "<Generator>"
 

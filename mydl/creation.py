@@ -220,6 +220,8 @@ def from_numpy(ndarray: np.ndarray) -> MyTensor:
     """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy: wanted a NumPy array, got {type(ndarray).__name__}")
+    if not ndarray.dtype.isnative:
+        raise ValueError(f"from_numpy: memory of dtype {ndarray.dtype}, in another order of bytes, cannot be shared")
     return MyTensor(ndarray)
 
 

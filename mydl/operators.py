@@ -123,3 +123,5 @@ class Operators:
     __iand__ = in_place(comparison.bitwise_and)
     __ior__ = in_place(comparison.bitwise_or)
     __ixor__ = in_place(comparison.bitwise_xor)
+    __ilshift__ = in_place(comparison.bitwise_left_shift)
+    __irshift__ = in_place(comparison.bitwise_right_shift)

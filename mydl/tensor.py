@@ -292,7 +292,10 @@ class MyTensor(Operators, Methods, Shared, Differentiable):
 
     @data.setter
     def data(self, value: Any) -> None:
-        self.array = value.array if isinstance(value, Variable) else as_array(value, None)
+        array = value.array if isinstance(value, Variable) else as_array(value, None)
+        if array.dtype.kind not in "fc" and self.requires_grad:
+            raise RuntimeError(f"data: a tensor that requires a gradient wants floating numbers, got {array.dtype}")
+        self.array = array
         self._range = None
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:

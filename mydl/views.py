@@ -33,13 +33,20 @@ class Shared(Variable):
         """Make this tensor a view of `source`, sharing its version; Op.apply calls this."""
         self._version = source._version
         if mode.grad or source.vertex() is None:
-            self._base = source if source._base is None else source._base
-            self._views = (*source._views, (op, options))
+            own = source._base is None or source._requires_grad  # a leaf may itself show part of a constant
+            self._base = source if own else source._base
+            self._views = ((op, options),) if own else (*source._views, (op, options))
             self._seen = self._version[0]
+
+    def _root(self) -> Any:
+        """A view's base. Where that has itself become a view, of what it was before, by a change of its shape, that."""
+        if self._base._base is not None and not self._base._requires_grad:
+            self._base = self._base._base
+        return self._base
 
     def _current_node(self) -> Any:
         """A view's node, made anew after its base has been changed in place."""
-        if self._seen != self._version[0] and mode.grad and self._base.vertex() is not None:
+        if self._seen != self._version[0] and mode.grad and self._root().vertex() is not None:
             fresh = self._base
             for op, options in self._views:
                 fresh = op.apply(fresh, **options)
@@ -62,9 +69,10 @@ class Shared(Variable):
     def _refuse_leaf(self) -> None:
         """An error where this is (a view of) a leaf that wants a gradient, and changes are being recorded."""
         if mode.grad:
-            base = self if self._base is None else self._base
-            if base._node is None and base._requires_grad:
-                what = "a leaf tensor" if base is self else "a view of a leaf tensor"
+            base = self if self._base is None else self._root()
+            own = self._node is None and self._requires_grad  # a leaf itself, though it may show part of a constant
+            if own or (base._node is None and base._requires_grad):
+                what = "a leaf tensor" if own else "a view of a leaf tensor"
                 raise RuntimeError(
                     f"in-place: {what} of shape {self.shape} that requires a gradient cannot be changed in place while "
                     "recording; do it under mydl.no_grad(), or on a clone"
@@ -97,7 +105,7 @@ class Shared(Variable):
                 raise RuntimeError(f"in-place: a {result.dtype} result cannot be stored in a {self.dtype} tensor")
             result = result.to(self.dtype)
         was_recorded = mode.grad and self.vertex() is not None
-        before = self._base._snapshot_node() if was_recorded and self._base is not None else None
+        before = self._root()._snapshot_node() if was_recorded and self._base is not None else None
         if (
             self._base is not None
             and self.array.size
@@ -118,7 +126,7 @@ class Shared(Variable):
             kept = result if result.requires_grad else PutView.apply(self._snapshot_node(), result, views=())
             self._move_to(kept.grad_fn)
             return self
-        base = self._base
+        base = self._root()
         if before is None:
             before = base._snapshot_node()
         base._move_to(PutView.apply(before, result, views=self._views)._node)

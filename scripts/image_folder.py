@@ -82,7 +82,7 @@ def read_folder(root: Path, channels: int, size: tuple[int, int] | None = None, 
     images, faults = found
     if faults and not skip_bad:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise ValueError(f"{next(iter(faults.values()))}{more}; leave damaged images out with --skip-bad")
+        raise ValueError(f"{next(iter(faults.values()))}{more}; leave such images out with --skip-bad")
     labels = np.array([label for number, (_, label) in enumerate(files.samples) if number not in faults], np.int64)
     empty = set(range(len(files.classes))) - set(labels.tolist())
     if empty:

@@ -375,6 +375,8 @@ def _train(settings: argparse.Namespace, claims: contextlib.ExitStack) -> float:
 
 def settings_of_seeds(settings: argparse.Namespace, argv: list[str]) -> list[argparse.Namespace]:
     """The settings of each seed's run. With --resume a run that was not begun yet is to be like those that were."""
+    if (Path(settings.out) / "config.json").exists():
+        raise ValueError(f"{settings.out} is one run and no folder of seeds' runs; wanted another --out with --seeds")
     folders = {
         seed: Path(settings.out) / f"seed-{seed}" for seed in range(settings.seed, settings.seed + settings.seeds)
     }

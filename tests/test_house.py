@@ -215,7 +215,7 @@ def test_sizes():
     lines = {path: code_lines(path.read_text(encoding="utf-8")) for path in (ROOT / "mydl").rglob("*.py")}
     core = {"autograd", "ops", "tensor.py", "operators.py", "methods.py", "backend.py", "cupy_loader.py"}
     assert sum(n for path, n in lines.items() if path.relative_to(ROOT / "mydl").parts[0] in core) <= 4_000
-    assert sum(lines.values()) <= 22_350
+    assert sum(lines.values()) <= 22_500
 
 
 def test_every_module_has_a_docstring():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import pickle
 import subprocess
 import sys
 
@@ -438,13 +439,60 @@ def test_shape_in_place_keeps_memory_and_graph():
     assert x.shape == (1, 6)
 
 
-def test_a_view_whose_base_was_reshaped_in_place_is_noticed():
-    base = mydl.ones(2, 2, requires_grad=True) * 1
+@pytest.mark.parametrize("show", [lambda w: w[0], lambda w: w.view(6), lambda w: w.T, lambda w: w.narrow(1, 1, 2)])
+@pytest.mark.parametrize("reshape", [lambda w: w.t_(), lambda w: w.unsqueeze_(0), lambda w: w.t_().unsqueeze_(1)])
+def test_a_view_of_a_base_that_is_reshaped_in_place(show, reshape):
+    source = mydl.arange(6.0, requires_grad=True)
+    base = (source * 1).view(2, 3).clone()
+    view = show(base)
+    reshape(base)
+    base.mul_(2)
+    view.mul_(3)
+    (base.sum() + view.sum()).backward()
+    shown = mydl.zeros(2, 3)
+    show(shown).fill_(1)
+    assert source.grad.tolist() == (2 + shown * (2 * 3 * 2 - 2)).view(6).tolist()
+
+
+def test_a_view_of_a_constant_that_was_reshaped_in_place_is_noticed():
+    base = mydl.ones(2, 3)
     row = base[0]
     base.t_()
-    base.mul_(2)
     with pytest.raises(RuntimeError, match="another shape in place"):
-        row.sum().backward()
+        row.mul_(mydl.ones(3, requires_grad=True))
+
+
+def test_a_leaf_that_shows_part_of_a_constant_is_not_changed_in_place():
+    leaf = mydl.ones(4)[:2].requires_grad_()
+    for change in (
+        lambda: leaf.mul_(3.0),
+        lambda: leaf.relu_(),
+        lambda: leaf.zero_(),
+        lambda: leaf.__setitem__(0, 7.0),
+        lambda: leaf[:1].add_(1.0),
+    ):
+        with pytest.raises(RuntimeError, match="a leaf tensor of shape"):
+            change()
+    with mydl.no_grad():
+        assert leaf.mul_(3.0).tolist() == [3.0, 3.0]
+
+
+def test_generators_can_be_copied():
+    generator = mydl.Generator().manual_seed(3)
+    mydl.rand(2, generator=generator)
+    copies = [copy.deepcopy(generator), pickle.loads(pickle.dumps(generator))]
+    first = mydl.rand(5, generator=generator).tolist()
+    assert [mydl.rand(5, generator=other).tolist() for other in copies] == [first, first]
+
+
+def test_arrays_in_the_other_order_of_bytes():
+    swapped = np.arange(3, dtype=np.dtype(np.float32).newbyteorder())
+    x = mydl.tensor(swapped, requires_grad=True)
+    assert x.dtype == mydl.float32
+    (x * x).sum().backward()
+    assert x.grad.tolist() == [0.0, 2.0, 4.0]
+    with pytest.raises(ValueError, match="from_numpy: .*order of bytes"):
+        mydl.from_numpy(swapped)
 
 
 def test_the_state_of_the_random_numbers_is_a_tensor():

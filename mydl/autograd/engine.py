@@ -113,12 +113,13 @@ def sum_to_shape(grad: Any, shape: tuple) -> Any:
     """
     if grad.dtype == np.float16:  # summed in float32 and rounded once
         return sum_to_shape(grad.astype(np.float32), shape).astype(np.float16)
+    total = type(grad).sum if isinstance(grad, Variable) else kernels.of(grad).sum_axes
     extra = len(grad.shape) - len(shape)
     if extra > 0:
-        grad = grad.sum(tuple(range(extra)))
+        grad = total(grad, tuple(range(extra)), False)
     stretched = tuple(i for i, n in enumerate(shape) if n == 1 and grad.shape[i] != 1)
     if stretched:
-        grad = grad.sum(stretched, keepdims=True)
+        grad = total(grad, stretched, True)
     if tuple(grad.shape) != tuple(shape):
         raise RuntimeError(
             f"a backward rule gave a gradient of shape {tuple(grad.shape)} for an input of shape {shape}"

@@ -11,7 +11,7 @@ from mydl.data.dataset import Dataset
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
-LARGEST_IMAGE = 210 << 20  # bytes of memory that reading one may take
+LARGEST_IMAGE = 210 << 20  # bytes of memory that reading one may take: some 20 million pixels
 
 
 class _File(io.BufferedReader):
@@ -48,8 +48,14 @@ def read_image(path: str | os.PathLike[str], convert: Callable[[Any], Any] | Non
                 return image.convert("RGB") if convert is None else convert(image)
         except UnidentifiedImageError:
             raise ValueError(f"{path}: not a readable image (none of {', '.join(FORMATS)})") from None
+        except _TooLarge as error:
+            raise ValueError(f"{path}: too large an image ({error}); make it smaller first") from None
         except Exception as error:  # its decoders raise whatever a damaged file makes them trip over
             raise ValueError(f"{path}: not a readable image ({type(error).__name__}: {error})") from None
+
+
+class _TooLarge(Exception):
+    """Reading an image could take more memory than one may."""
 
 
 def _decoded_size(image: Any) -> int:
@@ -64,7 +70,7 @@ def _decoded_size(image: Any) -> int:
 
 def _check_memory(what: str, size: int) -> None:
     if size > LARGEST_IMAGE:
-        raise ValueError(f"{what} could take {size >> 20} MB of memory; wanted at most {LARGEST_IMAGE >> 20}")
+        raise _TooLarge(f"{what} could take {size >> 20} MB of memory; wanted at most {LARGEST_IMAGE >> 20}")
 
 
 class ImageFolder(Dataset):

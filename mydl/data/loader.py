@@ -24,6 +24,9 @@ from mydl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 Batches: TypeAlias = AbcGenerator[Any, None, None]
 
 
+_FIXED = ("batch_size", "batch_sampler", "dataset", "drop_last", "sampler")
+
+
 class DataLoader:
     """Iterates over a dataset in batches; PyTorch's DataLoader, with threads in the place of processes.
 
@@ -122,6 +125,11 @@ class DataLoader:
         self._batch = 0
         self._begun = False  # … unless this epoch was begun and left: then the next iteration is the next epoch
         self._epoch_seed: int | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _FIXED and "_epoch_seed" in self.__dict__:
+            raise ValueError(f"DataLoader: {name} is fixed once the loader is made; make another one")
+        object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)

@@ -204,7 +204,7 @@ def _find_folder(name: str, root: Path, train: bool) -> tuple[Path | None, list[
         names = _file_names(train)
         missing = [file for file in names if _find_file(folder, file) is None]
         if missing:
-            if len(missing) < len(names):
+            if len(missing) < len(names) or any(_find_file(folder, file) for file in _file_names(not train)):
                 notes.append(f"{folder} lacks {', '.join(missing)}")
             continue
         # The labels are small, and their sum tells the datasets apart; _read_pair checks the images when it

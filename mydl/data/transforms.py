@@ -150,7 +150,8 @@ class ToTensor:
             raise TypeError(f"{name}: wanted a PIL image or a NumPy array, got {type(pic).__name__}")
         if array.ndim not in (2, 3, 4):
             raise ValueError(f"{name}: wanted an array of 2 to 4 dims, got shape {array.shape}")
-        if array.ndim == 2 or (array.ndim == 3 and array.shape[-1] not in (1, 3, 4)):
+        # three dimensions of an array are a batch where the last is no usual number of channels; of a picture, never
+        if array.ndim == 2 or (array.ndim == 3 and array is pic and array.shape[-1] not in (1, 3, 4)):
             array = array[..., None]
         return array_module(array).moveaxis(array, -1, -3)
 

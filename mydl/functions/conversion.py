@@ -48,6 +48,8 @@ def as_array(data: Any, dtype: Any = None) -> Any:
     if is_array(data):
         if data.dtype.kind not in "biufc" or data.dtype.itemsize > 8 * (1 + (data.dtype.kind == "c")):
             raise TypeError(f"tensor: wanted an array of numbers of at most 64 bits, got {data.dtype}")
+        if not data.dtype.isnative:  # the other order of bytes
+            data = data.astype(data.dtype.newbyteorder("="))
         return data if dtype is None else data.astype(as_dtype(dtype), copy=False)
     if isinstance(data, (list, tuple)):
         data, found = _without_tensors(data)
@@ -100,7 +102,9 @@ def _without_tensors(data: Any) -> tuple[Any, set]:
         kinds = set(map(type, data))
         if kinds <= {bool, int, float}:
             return data, {_dtype_of(kind) for kind in kinds}
-        parts = [_without_tensors(item) for item in data]
+        # a tensor of one element counts as a number, whatever its shape
+        one = [item.reshape(()) if isinstance(item, Variable) and item.array.size == 1 else item for item in data]
+        parts = [_without_tensors(item) for item in one]
         return [part for part, _ in parts], set().union(*(dtypes for _, dtypes in parts))
     if isinstance(data, Variable):
         return data.detach().numpy(), {data.dtype}

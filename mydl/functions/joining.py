@@ -13,6 +13,7 @@ from mydl.errors import RangeError, ShapeError
 from mydl.functions.arguments import Tensor, axis_of, require_tensor, tensor_along
 from mydl.functions.shape import meshgrid, reshape
 from mydl.ops import shape as ops
+from mydl.ops.casting import result_dtype
 from mydl.ops.indexing import Take
 
 __all__ = [
@@ -53,7 +54,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
         ):
             shapes = ", ".join(str(p.shape) for p in real)
             raise RuntimeError(f"cat: sizes must agree but along dim {dim}, got shapes {shapes}")
-    return ops.Concatenate.apply(*real, axis=axis)
+    joined = ops.Concatenate.apply(*real, axis=axis)
+    return joined if len(real) == len(parts) else joined.to(result_dtype(*parts))  # the empty ones' dtypes count too
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:

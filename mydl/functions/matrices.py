@@ -48,6 +48,11 @@ class _SVD(NamedTuple):
     Vh: Any
 
 
+class _SLogDet(NamedTuple):
+    sign: Any
+    logabsdet: Any
+
+
 class _Eigh(NamedTuple):
     eigenvalues: Any
     eigenvectors: Any
@@ -87,10 +92,10 @@ def slogdet(A: Tensor) -> tuple[Tensor, Tensor]:
     """(sign, ln of the absolute value) of the determinants of square matrices.
 
     >>> import mydl
-    >>> slogdet(mydl.eye(2))
+    >>> tuple(slogdet(mydl.eye(2)))
     (tensor(1.), tensor(0.))
     """
-    return SLogDet.apply(_square(A, "slogdet"))
+    return _SLogDet(*SLogDet.apply(_square(A, "slogdet")))
 
 
 def logdet(input: Tensor) -> Tensor:

@@ -155,6 +155,13 @@ def _vector_of(x: Any) -> Any:
     return Reshape.apply(x, shape=(1,)) if x.ndim == 0 else x
 
 
+def _as_vectors(input: Any, index: Any, source: Any) -> tuple[Any, Any]:
+    """What goes into a vector: an index and a source of zero dimensions count as one element of it."""
+    if input.ndim != 1:
+        return index, source
+    return tuple(_vector_of(x) if isinstance(x, Variable) else x for x in (index, source))
+
+
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Number = 1) -> Tensor:
     """input with alpha times the slices of `source` added at the places along `dim` that `index` names.
 
@@ -185,6 +192,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     key, wanted = _slices(index, input, dim, "index_copy")
     if input.ndim == 0:
         return Reshape.apply(index_copy(_vector_of(input), 0, index, _vector_of(source)), shape=())
+    _, source = _as_vectors(input, index, source)
     if source.shape != wanted or source.dtype != input.dtype:
         raise RangeError(f"index_copy: wanted a source of {wanted} {input.dtype}, got {describe(source)}")
     return Put.apply(input, source, key=key)
@@ -227,6 +235,7 @@ def scatter(
         raise TypeError("scatter: wanted either src or value")
     src = value if src is None else src
     input = require_tensor(input, "scatter")
+    index, src = _as_vectors(input, index, src)
     array, axis = _index_array(index, input, dim, "scatter")
     _aligned(array, input, axis, "scatter", src)
     if isinstance(src, Variable) and src.dtype != input.dtype:
@@ -251,6 +260,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     tensor([2., 0., 1.])
     """
     input, src = require_tensor(input, "scatter_add"), require_tensor(src, "scatter_add")
+    index, src = _as_vectors(input, index, src)
     array, axis = _index_array(index, input, dim, "scatter_add")
     _aligned(array, input, axis, "scatter_add", src)
     if src.dtype != input.dtype:
@@ -342,7 +352,9 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     input, values = require_tensor(input, "index_put"), require_tensor(values, "index_put")
     if values.dtype != input.dtype:
         raise RuntimeError(f"index_put: wanted values of {input.dtype}, got {describe(values)}")
-    _, key = read_key(tuple(indices), input.array)
+    # an index of zero dimensions would be one of the ints, which `read_key` keeps apart
+    places = (_vector_of(i) if isinstance(i, Variable) and i.dtype != bool else i for i in indices)
+    _, key = read_key(tuple(places), input.array)
     if not accumulate:
         return Put.apply(input, values, key=key)
     wide = Expand.apply(values, shape=input.array[key].shape)
@@ -392,6 +404,7 @@ def scatter_reduce(
     if reduce not in ("sum", "mean", "amax", "amin"):
         raise NotImplementedError(f"scatter_reduce: reduce={reduce!r} is not supported; sum, mean, amax and amin are")
     input, src = require_tensor(input, "scatter_reduce"), require_tensor(src, "scatter_reduce")
+    index, src = _as_vectors(input, index, src)
     ones = tensor_of(src.xp.ones_like(src.array))
     counts = scatter_add(tensor_of(input.xp.zeros_like(input.array)), dim, index, ones)
     own = (counts == 0).to(input.dtype) if not include_self else tensor_of(input.xp.ones_like(input.array))

@@ -183,13 +183,13 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
 
 
 def ravel(input: Tensor) -> Tensor:
-    """All elements in one dimension.
+    """All elements in one dimension; a copy where they do not lie one after another in memory.
 
     >>> import mydl
     >>> ravel(mydl.zeros(2, 3)).shape
     (6,)
     """
-    return flatten(input)
+    return flatten(require_tensor(input, "ravel").contiguous())
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:

@@ -14,13 +14,14 @@ from mydl.backend import get_default_dtype, on_device, to_host
 from mydl.functions.arguments import Number, Tensor, require_floating, require_operands, require_tensor
 from mydl.functions.arithmetic import mul, pow
 from mydl.functions.elementwise import abs as absolute
-from mydl.functions.elementwise import clamp, erf, log, sign, where
+from mydl.functions.elementwise import clamp, log, sign, where
 from mydl.functions.joining import stack
 from mydl.functions.reduction import logsumexp
 from mydl.functions.shape import broadcast_tensors
 from mydl.functions.trigonometry import sin
 from mydl.ops.arithmetic import Hypot
-from mydl.ops.casting import Cast, result_dtype
+from mydl.ops.casting import Cast, result_dtype, to_floating
+from mydl.ops.elementwise import Erf
 
 __all__ = [
     "copysign", "deg2rad", "erfc", "erfinv", "float_power", "fmax", "fmin", "heaviside", "hypot", "logaddexp", "logit",
@@ -29,13 +30,13 @@ __all__ = [
 
 
 def erfc(input: Tensor) -> Tensor:
-    """1 - erf(input), to the precision of the dtype beside 1.
+    """1 - erf(input), exact also where erf(input) is nearly 1.
 
     >>> import mydl
     >>> erfc(mydl.tensor([0.0, 1.0]))
     tensor([1.0000, 0.1573])
     """
-    return 1 - erf(input)
+    return Erf.apply(require_tensor(input, "erfc"), complement=True)
 
 
 def erfinv(input: Tensor) -> Tensor:
@@ -68,7 +69,8 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     >>> logit(mydl.tensor([0.5, 0.9]))
     tensor([0.0000, 2.1972])
     """
-    p = require_tensor(input, "logit") if eps is None else clamp(input, eps, 1 - eps)
+    (p,) = to_floating((require_tensor(input, "logit"),))
+    p = p if eps is None else clamp(p, eps, 1 - eps)
     return log(p / (1 - p))
 
 
@@ -79,7 +81,9 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     >>> logaddexp(mydl.tensor([0.0]), mydl.tensor([1000.0]))
     tensor([1000.])
     """
-    return logsumexp(require_floating(stack(broadcast_tensors(input, other)), "logaddexp"), 0)
+    dtype = result_dtype(input, other)
+    pair = stack([x.to(dtype) for x in broadcast_tensors(input, other)])
+    return logsumexp(require_floating(pair, "logaddexp"), 0)
 
 
 def xlogy(input: Tensor | Number, other: Tensor | Number) -> Tensor:

@@ -7,7 +7,7 @@ the plain one is back. What is computed from the inputs is known by its array; e
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -62,6 +62,10 @@ class Trace:
     def assign(self, tensor: MyTensor, value: Value) -> None:
         """From now on the tensor's array is that value."""
         self._values[id(tensor.array)] = (value, tensor._version, tensor._version[0])
+
+    def holds(self, tensor: MyTensor) -> bool:
+        """Whether the tensor is computed from the inputs."""
+        return id(tensor.array) in self._values
 
     def read(self, given: Any, what: str) -> Any:
         """`given` with values in the place of the tensors and arrays that are computed from the inputs."""
@@ -141,6 +145,20 @@ def _written_down(trace: Trace) -> Iterator[None]:
             trace.assign(self, value)
         return self
 
+    def refusing(plain: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def number(self: Any) -> Any:
+            if threading.get_ident() == thread and trace.holds(self):
+                raise NotImplementedError(
+                    f"onnx.export: the model asks for the number in {describe(self)}, which is computed from its "
+                    "inputs; what it does with it would be fixed in the file: compute with tensors instead"
+                )
+            return plain(self)
+
+        return number
+
+    asking = {name: MyTensor.__dict__[name] for name in ("item", "__bool__", "__index__")}
+    for name, plain in asking.items():
+        setattr(MyTensor, name, refusing(plain))
     Op.apply = classmethod(apply)  # type: ignore[assignment, method-assign]
     Shared._become = become  # type: ignore[method-assign]
 
@@ -151,6 +169,8 @@ def _written_down(trace: Trace) -> Iterator[None]:
     try:
         yield
     finally:
+        for name, plain in asking.items():
+            setattr(MyTensor, name, plain)
         Op.apply = before  # type: ignore[method-assign]
         Shared._become, Shared._may_be_overwritten = plain_become, plain_may  # type: ignore[method-assign]
 

@@ -25,7 +25,7 @@ def wide(x: Any) -> Any:
     >>> wide(np.ones(1, np.float16)).dtype, wide(np.ones(1)).dtype
     (dtype('float32'), dtype('float64'))
     """
-    return x.astype(np.float32) if x.dtype == np.float16 else x
+    return x.astype(np.float32) if getattr(x, "dtype", None) == np.float16 else x
 
 
 class Cast(Op):

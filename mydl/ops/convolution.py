@@ -25,8 +25,7 @@ class Conv2D(Op):
     def forward(ctx: Any, x: Any, w: Any, b: Any, **options: Any) -> Any:
         ctx.save(x if ctx.needs_input_grad[1] else None, w if ctx.needs_input_grad[0] else None)
         ctx.options, ctx.shapes = options, (x.shape, w.shape)
-        kernel = kernels.of(x).conv2d
-        return kernel(x, w, b, **options) if x.dtype != np.float16 else _in_single(kernel, (x, w, b), **options)
+        return _kernel(x, "conv2d")(x, w, b, **options)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -39,9 +38,12 @@ class Conv2D(Op):
         return dx, dw, db
 
 
-def _in_single(kernel: Any, arrays: tuple, *shape: tuple, **options: Any) -> Any:
-    """A convolution kernel's result for float16: computed in float32, where sums go on growing, and rounded once."""
-    return kernel(*(a if a is None else wide(a) for a in arrays), *shape, **options).astype(np.float16)
+def _kernel(x: Any, name: str) -> Any:
+    """A convolution kernel for x. float16 is computed in float32, in which sums go on growing, and rounded once."""
+    kernel = getattr(kernels.of(x), name)
+    if x.dtype != np.float16:
+        return kernel
+    return lambda *arguments, **options: kernel(*map(wide, arguments), **options).astype(np.float16)
 
 
 class Conv2DInputGrad(Op):
@@ -51,10 +53,7 @@ class Conv2DInputGrad(Op):
     def forward(ctx: Any, grad: Any, w: Any, *, shape: tuple, **options: Any) -> Any:
         ctx.save(grad if ctx.needs_input_grad[1] else None, w if ctx.needs_input_grad[0] else None)
         ctx.options, ctx.w_shape = options, w.shape
-        kernel = kernels.of(grad).conv2d_input_grad
-        if grad.dtype == np.float16:
-            return _in_single(kernel, (grad, w), shape, **options)
-        return kernel(grad, w, shape, **options)
+        return _kernel(grad, "conv2d_input_grad")(grad, w, shape, **options)
 
     @staticmethod
     def backward(ctx: Any, x: Any) -> Any:
@@ -72,10 +71,7 @@ class Conv2DWeightGrad(Op):
     def forward(ctx: Any, grad: Any, x: Any, *, shape: tuple, **options: Any) -> Any:
         ctx.save(grad if ctx.needs_input_grad[1] else None, x if ctx.needs_input_grad[0] else None)
         ctx.options, ctx.x_shape = options, x.shape
-        kernel = kernels.of(grad).conv2d_weight_grad
-        if grad.dtype == np.float16:
-            return _in_single(kernel, (grad, x), shape, **options)
-        return kernel(grad, x, shape, **options)
+        return _kernel(grad, "conv2d_weight_grad")(grad, x, shape, **options)
 
     @staticmethod
     def backward(ctx: Any, w: Any) -> Any:

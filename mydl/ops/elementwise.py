@@ -240,19 +240,23 @@ class Softplus(Op):
 
 
 class Erf(Op):
-    """The error function, 2/sqrt(pi) times the integral of exp(-t**2) from 0 to x; d/dx = 2/sqrt(pi) exp(-x**2)."""
+    """The error function, 2/sqrt(pi) times the integral of exp(-t**2) from 0 to x; d/dx = 2/sqrt(pi) exp(-x**2).
+
+    Its complement is 1 - erf(x), exact also where erf(x) is nearly 1.
+    """
 
     prepare = to_floating
 
     @staticmethod
-    def forward(ctx: Any, x: Any) -> Any:
+    def forward(ctx: Any, x: Any, *, complement: bool = False) -> Any:
         ctx.save(x)
-        return kernels.of(x).erf(x)
+        ctx.factor = (-2 if complement else 2) / math.sqrt(math.pi)
+        return kernels.of(x).erfc(x) if complement else kernels.of(x).erf(x)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         (x,) = ctx.saved
-        return grad * (ctx.xp.exp(-(x * x)) * (2 / math.sqrt(math.pi)))
+        return grad * (ctx.xp.exp(-(x * x)) * ctx.factor)
 
 
 class Abs(Op):

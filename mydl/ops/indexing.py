@@ -53,7 +53,7 @@ class Take(Op):
     @staticmethod
     def forward(ctx: Any, x: Any, *, key: Any) -> Any:
         ctx.key, ctx.input_shape = key, x.shape
-        return ctx.xp.asarray(x[key])
+        return ctx.xp.asarray(x[key], order="C")  # index arrays behind a slice give another order
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -239,8 +239,7 @@ class PutView(Op):
     def backward(ctx: Any, grad: Any) -> Any:
         xp = array_module(grad.array if ctx.recording else grad)
         # In x's order of memory, since a reshape that shows part of x would give a copy of an array in another order.
-        ones = xp.ones([grad.shape[axis] for axis in ctx.order], grad.dtype)
-        outside = hole = ones.transpose(np.argsort(ctx.order))
+        outside = hole = xp.ones([grad.shape[a] for a in ctx.order], grad.dtype).transpose(np.argsort(ctx.order))
         part = grad
         for op, options in ctx.views:
             part = ctx.call(op, part, **options)

@@ -8,6 +8,7 @@ from typing import Any
 from mydl import kernels
 from mydl.autograd.op import Op
 from mydl.ops.casting import wide
+from mydl.ops.reduction import Sum
 
 __all__ = ["BatchNorm", "BatchNormEval", "RootMeanSquare", "Standardize"]
 
@@ -119,7 +120,7 @@ class Standardize(Op):
 def _mean(ctx: Any, x: Any) -> Any:
     """The mean over the op's axes, kept as axes of length 1; 0 where there is nothing."""
     count = max(math.prod(x.shape[axis] for axis in ctx.axes), 1)
-    return ctx.xp.sum(x, axis=ctx.axes, keepdims=True) / count
+    return ctx.call(Sum, x, axis=ctx.axes, keepdims=True) / count
 
 
 def _standardize(ctx: Any, x: Any) -> tuple[Any, Any]:

@@ -78,7 +78,7 @@ class Var(Op):
         ctx.freedom = _count(x.shape, axis) - correction
         centred = wide(x)
         centred = centred - _safe_mean(centred, axis)
-        total = (centred * centred).sum(axis=axis, keepdims=keepdims)
+        total = kernels.of(x).sum_axes(centred * centred, axis, keepdims)
         return (total / centred.dtype.type(max(ctx.freedom, 0))).astype(x.dtype, copy=False)
 
     @staticmethod
@@ -86,7 +86,8 @@ class Var(Op):
         (x,) = ctx.saved
         x, xp = wide(x), ctx.xp
         kept = _kept_shape(x.shape, ctx.axis)
-        mean = xp.reshape(xp.sum(x, axis=ctx.axis, keepdims=True) / max(_count(x.shape, ctx.axis), 1), kept)
+        total = ctx.call(Sum, x, axis=ctx.axis, keepdims=True)
+        mean = xp.reshape(total / max(_count(x.shape, ctx.axis), 1), kept)
         grad = xp.reshape(grad, kept)
         if ctx.axis is None and ctx.freedom <= 0:  # nothing varies freely: PyTorch's infinity, NaN where x is the mean
             return grad * xp.where(x == mean, np.nan, xp.full_like(x, np.inf))
@@ -94,7 +95,7 @@ class Var(Op):
 
 
 def _safe_mean(x: Any, axis: Any) -> Any:
-    return x.sum(axis=axis, keepdims=True) / max(_count(x.shape, axis), 1)
+    return kernels.of(x).sum_axes(x, axis, True) / max(_count(x.shape, axis), 1)
 
 
 class Extremum(Op):
@@ -240,7 +241,7 @@ class CumProd(Op):
 
     @staticmethod
     def forward(ctx: Any, x: Any, *, axis: int) -> Any:
-        y = ctx.xp.cumprod(x, axis=axis) if x.ndim else x.copy()
+        y = ctx.xp.cumprod(x, axis=axis, dtype=x.dtype) if x.ndim else x.copy()
         ctx.save(x, y)
         ctx.axis = axis
         return y
@@ -285,15 +286,16 @@ class CumSum(Op):
         ctx.axis = axis
         if x.ndim == 0:
             return x.copy()
-        if x.dtype == np.float16:  # summed in float32, as Sum does
-            return ctx.xp.cumsum(x, axis=axis, dtype=np.float32).astype(np.float16)
-        return ctx.xp.cumsum(x, axis=axis)
+        # floats are summed in double precision, since NumPy adds them one by one; integers in their own dtype
+        wide = np.float64 if x.dtype.kind == "f" else x.dtype
+        return ctx.xp.cumsum(x, axis=axis, dtype=wide).astype(x.dtype, copy=False)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         if len(grad.shape) == 0:
             return grad
-        return _from_the_end(ctx.xp, grad, ctx.axis)
+        flipped = ctx.xp.flip(grad, axis=ctx.axis)
+        return ctx.xp.flip(ctx.call(CumSum, flipped, axis=ctx.axis), axis=ctx.axis)
 
 
 def _from_the_end(xp: Any, x: Any, axis: int) -> Any:

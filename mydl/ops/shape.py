@@ -58,6 +58,9 @@ class Expand(Op):
 
     @staticmethod
     def forward(ctx: Any, x: Any, *, shape: tuple) -> Any:
+        new = len(shape) - x.ndim
+        if shape[new:] == x.shape and shape[:new] == (1,) * new:  # nothing is repeated: the view can be written to
+            return x[(None,) * new]
         return ctx.xp.broadcast_to(x, shape)
 
     @staticmethod
@@ -79,7 +82,7 @@ class Concatenate(Op):
         ctx.axis = axis % parts[0].ndim if parts[0].ndim else axis
         ctx.lengths = [part.shape[ctx.axis] if part.ndim > ctx.axis else 0 for part in parts]
         ctx.shapes = [part.shape for part in parts]
-        return ctx.xp.concatenate(parts, axis=axis)
+        return ctx.xp.asarray(ctx.xp.concatenate(parts, axis=axis), order="C")
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
@@ -99,7 +102,7 @@ class Stack(Op):
     @staticmethod
     def forward(ctx: Any, *parts: Any, axis: int) -> Any:
         ctx.axis = axis % (parts[0].ndim + 1)
-        return ctx.xp.stack(parts, axis=axis)
+        return ctx.xp.asarray(ctx.xp.stack(parts, axis=axis), order="C")
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:

@@ -132,6 +132,8 @@ def test_what_was_found_instead(tmp_path):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"")
     with pytest.raises(FileNotFoundError, match="lacks train-labels-idx1-ubyte"):
         MNIST(tmp_path)
+    with pytest.raises(FileNotFoundError, match="lacks t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"):
+        MNIST(tmp_path, train=False)
 
 
 @pytest.mark.parametrize(

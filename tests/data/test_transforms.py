@@ -424,6 +424,12 @@ def test_dtypes_of_images():
     assert ConvertImageDtype(mydl.uint8)(white).item() == 255
 
 
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("LA", 2), ("RGB", 3), ("RGBA", 4)])
+def test_pictures_of_any_number_of_channels(mode, channels):
+    for transform in (ToTensor(), PILToTensor()):
+        assert transform(Image.new(mode, (4, 3))).shape == (channels, 3, 4)
+
+
 def test_pixels_of_batches_of_more_than_two_thousand_million():
     images = np.broadcast_to(np.uint8(0), (256, 3, 1700, 1700))  # takes no memory
     x = y = np.zeros((256, 1, 1), np.float32)

@@ -92,7 +92,7 @@ CASES: dict[str, list[tuple[Callable[..., Any], tuple[np.ndarray, ...]]]] = {
     "Tanh": [(mydl.tanh, (normal(2, 3),))],
     "Sigmoid": [(mydl.sigmoid, (normal(2, 3),))],
     "Softplus": [(lambda x: Softplus.apply(x, beta=2.0, threshold=1.1), (distinct(2, 3),))],
-    "Erf": [(mydl.erf, (normal(2, 3),))],
+    "Erf": [(mydl.erf, (normal(2, 3),)), (mydl.erfc, (normal(2, 3),))],
     "Abs": [(lambda x: mydl.abs(x) * x, (distinct(2, 3),))],
     "Stepwise": [(lambda x: Stepwise.apply(x, function="floor") + x, (distinct(2, 3),))],
     "ReLU": [(lambda x: mydl.relu(x) ** 2, (distinct(2, 3),))],

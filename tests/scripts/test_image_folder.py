@@ -218,7 +218,7 @@ def test_a_bomb_is_one_line_and_no_warning(root, recwarn):
         header = side.to_bytes(4, "big") * 2 + bytes([1, 0, 0, 0, 0])
         path = root / "cat" / f"bomb{side}.png"
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
-        with pytest.raises(ValueError, match=rf"bomb{side}\.png: not a readable image .* pixels"):
+        with pytest.raises(ValueError, match=rf"bomb{side}\.png: (too large an|not a readable) image .* pixels"):
             read_folder(root, 1)
         path.unlink()
     assert not recwarn.list

@@ -421,6 +421,16 @@ def test_seeds(tmp_path, small, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == last
 
 
+def test_seeds_do_not_go_into_the_folder_of_one_run(tmp_path, small, capsys):
+    train(tmp_path / "one", *small)
+    before = outcome(tmp_path / "one")
+    for flags in ((), ("--resume",)):
+        with pytest.raises(SystemExit):
+            train(tmp_path / "one", "--seeds", 2, *flags)
+        assert "is one run and no folder of seeds' runs; wanted another --out" in capsys.readouterr().err
+    assert outcome(tmp_path / "one") == before and not list((tmp_path / "one").glob("seed-*"))
+
+
 def test_seeds_that_are_too_large_are_refused_before_the_first_run(tmp_path, small, capsys):
     with pytest.raises(SystemExit):
         train(tmp_path / "runs", *small, "--seeds", 2, "--seed", 2**64 - 1)

@@ -21,11 +21,13 @@ from mydl.kernels.cpu.pooling import avg_pool2d, avg_pool2d_backward, max_pool2d
 from mydl.kernels.cpu.product import matmul
 from mydl.kernels.cpu.random import dropout_draws, philox_words
 from mydl.kernels.cpu.reduction import sum_axes
+from mydl.kernels.reference.elementwise import erfc
 from mydl.kernels.reference.normalization import move_statistics
 
 __all__ = [
     "adam_step", "add", "avg_pool2d", "avg_pool2d_backward", "batch_norm", "batch_norm_backward", "batch_norm_eval",
     "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "cross_entropy", "cross_entropy_backward", "dropout",
-    "dropout_draws", "erf", "log_softmax", "log_softmax_backward", "matmul", "max_pool2d", "max_pool2d_backward",
-    "move_statistics", "philox_words", "relu", "relu_backward", "sgd_step", "softmax", "softmax_backward", "sum_axes",
+    "dropout_draws", "erf", "erfc", "log_softmax", "log_softmax_backward", "matmul", "max_pool2d",
+    "max_pool2d_backward", "move_statistics", "philox_words", "relu", "relu_backward", "sgd_step", "softmax",
+    "softmax_backward", "sum_axes",
 ]  # fmt: skip

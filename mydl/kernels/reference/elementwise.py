@@ -64,11 +64,25 @@ def erf(x: Array) -> Array:
     >>> erf(np.array([0.0, 1.0])).round(4)
     array([0.    , 0.8427])
     """
+    return _special("erf", x)
+
+
+def erfc(x: Array) -> Array:
+    """1 - erf(x), in x's shape and dtype, computed so that it is exact where erf(x) is nearly 1.
+
+    >>> erfc(np.array([0.0, 10.0]))
+    array([1.00000000e+00, 2.08848758e-45])
+    """
+    return _special("erfc", x)
+
+
+def _special(name: str, x: Array) -> Array:
+    """A function that Python and CuPy have, and NumPy has not."""
     if array_module(x) is np:
-        return np.asarray(np.frompyfunc(math.erf, 1, 1)(x), dtype=x.dtype)
+        return np.asarray(np.frompyfunc(getattr(math, name), 1, 1)(x), dtype=x.dtype)
     from cupyx.scipy import special
 
-    return special.erf(x)
+    return getattr(special, name)(x)
 
 
 def dropout(x: Array, keep_bits: Array, threshold: int, scale: float) -> Array:

@@ -14,7 +14,7 @@ from mydl.functions.shape import broadcast_tensors
 from mydl.nn.functional.arguments import Flag, reduced, reduction_of
 from mydl.nn.functional.distance import pairwise_distance
 from mydl.ops.arithmetic import Minimum
-from mydl.ops.elementwise import Softplus, Where
+from mydl.ops.elementwise import ReLU, Softplus, Where
 from mydl.ops.indexing import Gather
 from mydl.ops.reduction import Mean, Sum
 
@@ -166,7 +166,7 @@ def multi_margin_loss(
     index = target.array[..., None]
     if index.size and not bool(((index >= 0) & (index < classes)).all()):
         raise IndexError(f"{name}: wanted classes from 0 to {classes - 1}, got {index.min()} to {index.max()}")
-    short = clamp_min(margin - Gather.apply(input, index=index, axis=-1) + input, 0)
+    short = ReLU.apply(margin - Gather.apply(input, index=index, axis=-1) + input)  # whose gradient at 0 is 0
     short = short if p == 1 else short * short
     if weight is not None:
         short = short * require_tensor(weight, name)[target][..., None]

@@ -112,6 +112,9 @@ def layer_norm(
     """
     input = require_floating(input, "layer_norm")
     axes = _last_axes(input, normalized_shape, (weight, bias), "layer_norm")
+    for what, value in (("weight", weight), ("bias", bias)):
+        if value is not None:
+            _check_dtype(value, what, input.dtype, "layer_norm")
     return _scaled(Standardize.apply(input, axes=axes, eps=eps), weight, bias)
 
 
@@ -137,10 +140,8 @@ def _last_axes(input: Any, normalized_shape: Any, values: tuple, name: str) -> t
     if not shape or input.shape[-len(shape) :] != shape:
         raise ShapeError(f"{name}: wanted an input whose last dimensions are {shape}, got {describe(input)}")
     for value in values:
-        if value is not None:
-            if value.shape != shape:
-                raise ShapeError(f"{name}: wanted weight and bias of shape {shape}, got {value.shape}")
-            _check_dtype(value, "weight and bias", input.dtype, name)
+        if value is not None and value.shape != shape:
+            raise ShapeError(f"{name}: wanted weight and bias of shape {shape}, got {value.shape}")
     return tuple(range(-len(shape), 0))
 
 
