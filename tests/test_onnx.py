@@ -283,9 +283,8 @@ REFUSED = {
     "constant changed later": (lambda x: _changed_constant(x), "changed in place"),
     "output outside operations": (lambda x: mydl.MyTensor(x.array * 2), "output takes"),
     "expansion by batch": (lambda x: x.mean(0).expand(x.shape[0], 3, 4), "Expand to a size"),
-    "branch by a value": (lambda x: x * 2 if x.sum() > 0 else x * 100, r"asks for the number in \(\) bool"),
-    "number taken out": (lambda x: x * (1 + int(x.max() > 9)), "asks for the number in"),
-    "index by a value": (lambda x: x[:, [0, 1, 2][x[0, 0].argmax() % 3]], "asks for the number in"),
+    "branch by a value": (lambda x: x * 2 if x.sum() > 0 else x * 100, r"decides by the truth of a tensor, \(\) bool"),
+    "number taken out": (lambda x: x * float(x.max()), "takes"),
     "training": (lambda x: F.batch_norm(x, None, None, training=True), "BatchNorm"),
     "dropout": (lambda x: F.dropout(x, 0.5), "Dropout"),
 }  # fmt: skip

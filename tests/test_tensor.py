@@ -491,7 +491,7 @@ def test_arrays_in_the_other_order_of_bytes():
     assert x.dtype == mydl.float32
     (x * x).sum().backward()
     assert x.grad.tolist() == [0.0, 2.0, 4.0]
-    with pytest.raises(ValueError, match="from_numpy: .*order of bytes"):
+    with pytest.raises(ValueError, match=r"from_numpy: .*order of bytes"):
         mydl.from_numpy(swapped)
 
 

@@ -113,7 +113,7 @@ def sum_to_shape(grad: Any, shape: tuple) -> Any:
     """
     if grad.dtype == np.float16:  # summed in float32 and rounded once
         return sum_to_shape(grad.astype(np.float32), shape).astype(np.float16)
-    total = type(grad).sum if isinstance(grad, Variable) else kernels.of(grad).sum_axes
+    total = _Tensor.sum if isinstance(grad, Variable) else kernels.of(grad).sum_axes
     extra = len(grad.shape) - len(shape)
     if extra > 0:
         grad = total(grad, tuple(range(extra)), False)

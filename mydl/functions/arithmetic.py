@@ -201,7 +201,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
         if abs(weight) < 0.5:
             return input + way * weight
         return end - way * float(1 - input.dtype.type(weight))
-    return Where.apply(abs(weight.array) < 0.5, input + way * weight, end - way * (1 - weight))
+    return Where.apply(abs(weight.array) < 0.5, input + way * weight, end - way * sub(1, weight))
 
 
 subtract, multiply, divide, negative = sub, mul, div, neg

@@ -7,7 +7,7 @@ the plain one is back. What is computed from the inputs is known by its array; e
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -63,10 +63,6 @@ class Trace:
         """From now on the tensor's array is that value."""
         self._values[id(tensor.array)] = (value, tensor._version, tensor._version[0])
 
-    def holds(self, tensor: MyTensor) -> bool:
-        """Whether the tensor is computed from the inputs."""
-        return id(tensor.array) in self._values
-
     def read(self, given: Any, what: str) -> Any:
         """`given` with values in the place of the tensors and arrays that are computed from the inputs."""
         if isinstance(given, (tuple, list)):
@@ -121,8 +117,8 @@ _tracing = threading.Lock()  # Op.apply is one for all threads
 
 
 @contextmanager
-def _written_down(trace: Trace) -> Iterator[None]:
-    """While this runs, this thread's operations go into the trace."""
+def _written_down(trace: Trace, own: set[int]) -> Iterator[None]:
+    """While this runs, this thread's operations go into the trace; `own` are the ids of the model's own arrays."""
     thread = threading.get_ident()
     before, plain_become, plain_may = Op.__dict__["apply"], Shared._become, Shared._may_be_overwritten
     plain_apply = before.__func__
@@ -145,20 +141,17 @@ def _written_down(trace: Trace) -> Iterator[None]:
             trace.assign(self, value)
         return self
 
-    def refusing(plain: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def number(self: Any) -> Any:
-            if threading.get_ident() == thread and trace.holds(self):
-                raise NotImplementedError(
-                    f"onnx.export: the model asks for the number in {describe(self)}, which is computed from its "
-                    "inputs; what it does with it would be fixed in the file: compute with tensors instead"
-                )
-            return plain(self)
+    plain_bool = MyTensor.__bool__
 
-        return number
+    def decide(self: Any) -> bool:
+        if threading.get_ident() == thread and id(self.array) not in own:
+            raise NotImplementedError(
+                f"onnx.export: the model decides by the truth of a tensor, {describe(self)}; the way it takes would be "
+                "fixed in the file: compute with where instead"
+            )
+        return plain_bool(self)
 
-    asking = {name: MyTensor.__dict__[name] for name in ("item", "__bool__", "__index__")}
-    for name, plain in asking.items():
-        setattr(MyTensor, name, refusing(plain))
+    MyTensor.__bool__ = decide  # type: ignore[method-assign]
     Op.apply = classmethod(apply)  # type: ignore[assignment, method-assign]
     Shared._become = become  # type: ignore[method-assign]
 
@@ -169,8 +162,7 @@ def _written_down(trace: Trace) -> Iterator[None]:
     try:
         yield
     finally:
-        for name, plain in asking.items():
-            setattr(MyTensor, name, plain)
+        MyTensor.__bool__ = plain_bool  # type: ignore[method-assign]
         Op.apply = before  # type: ignore[method-assign]
         Shared._become, Shared._may_be_overwritten = plain_become, plain_may  # type: ignore[method-assign]
 
@@ -200,7 +192,8 @@ def traces(model: nn.NeuralNetwork, inputs: tuple[MyTensor, ...]) -> tuple[Trace
 
 def _traced(model: nn.NeuralNetwork, inputs: tuple[MyTensor, ...]) -> Trace:
     trace = Trace(inputs)
-    with _written_down(trace):
+    own = {id(tensor.array) for tensor in (*model.parameters(), *model.buffers())}
+    with _written_down(trace, own):
         output = model(*inputs)
     trace.finish(output)
     return trace

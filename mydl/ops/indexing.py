@@ -239,7 +239,8 @@ class PutView(Op):
     def backward(ctx: Any, grad: Any) -> Any:
         xp = array_module(grad.array if ctx.recording else grad)
         # In x's order of memory, since a reshape that shows part of x would give a copy of an array in another order.
-        outside = hole = xp.ones([grad.shape[a] for a in ctx.order], grad.dtype).transpose(np.argsort(ctx.order))
+        back = np.argsort(ctx.order).tolist()
+        outside = hole = xp.ones([grad.shape[axis] for axis in ctx.order], grad.dtype).transpose(back)
         part = grad
         for op, options in ctx.views:
             part = ctx.call(op, part, **options)

@@ -254,14 +254,14 @@ class CumProd(Op):
             return grad
         zero = getattr(x, "array", x) == 0
         if not zero.any():
-            return _from_the_end(xp, grad * y, axis) / x
+            return _from_the_end(ctx, grad * y, axis) / x
         if not ctx.recording:
             seen = xp.cumsum(zero, axis=axis)  # zeros up to here
             first, before, between = zero & (seen == 1), seen == 0, seen == 1
             products = xp.cumprod(xp.where(between & ~first, x, 1), axis=axis)
             head = xp.prod(xp.where(before, x, 1), axis=axis, keepdims=True)
             at_first = head * xp.sum(xp.where(between, grad * products, 0), axis=axis, keepdims=True)
-            dx = _from_the_end(xp, xp.where(before, grad * y, 0), axis) / xp.where(before, x, 1)
+            dx = _from_the_end(ctx, xp.where(before, grad * y, 0), axis) / xp.where(before, x, 1)
             return xp.where(before, dx, xp.where(first, at_first, 0)).astype(x.dtype, copy=False)
         # products[..., i, k] is the product of the elements up to i with element k left out, for i >= k
         length = x.shape[axis]
@@ -294,13 +294,12 @@ class CumSum(Op):
     def backward(ctx: Any, grad: Any) -> Any:
         if len(grad.shape) == 0:
             return grad
-        flipped = ctx.xp.flip(grad, axis=ctx.axis)
-        return ctx.xp.flip(ctx.call(CumSum, flipped, axis=ctx.axis), axis=ctx.axis)
+        return _from_the_end(ctx, grad, ctx.axis)
 
 
-def _from_the_end(xp: Any, x: Any, axis: int) -> Any:
+def _from_the_end(ctx: Any, x: Any, axis: int) -> Any:
     """Running sums from the other end."""
-    return xp.flip(xp.cumsum(xp.flip(x, axis=axis), axis=axis), axis=axis)
+    return ctx.xp.flip(ctx.call(CumSum, ctx.xp.flip(x, axis=axis), axis=axis), axis=axis)
 
 
 class LogSumExp(Op):

@@ -44,15 +44,6 @@ def no_thread_survives():
 @pytest.mark.parametrize("size", [0, 1, 6, 7])
 @pytest.mark.parametrize("drop_last", [False, True])
 @pytest.mark.parametrize("num_workers", [0, 1, 3])
-def test_what_a_loader_was_made_with_is_fixed_and_it_can_be_copied():
-    loader = DataLoader(range(6), batch_size=2, shuffle=True, seed=0)
-    for name in ("batch_size", "dataset", "drop_last", "sampler", "batch_sampler"):
-        with pytest.raises(ValueError, match=f"DataLoader: {name} is fixed"):
-            setattr(loader, name, 3)
-    first = [batch.tolist() for batch in copy.deepcopy(loader)]
-    assert first == [batch.tolist() for batch in loader]
-
-
 def test_batches_are_pytorchs(size, drop_last, num_workers):
     torch_data = pytest.importorskip("torch.utils.data")
     theirs = torch_data.DataLoader(range(size), batch_size=3, drop_last=drop_last)
@@ -404,3 +395,12 @@ def test_options_without_effect_are_taken():
         in_order=False,
     )
     assert orders(loader) == [[[0, 1], [2, 3]]]
+
+
+def test_what_a_loader_was_made_with_is_fixed_and_it_can_be_copied():
+    loader = DataLoader(range(6), batch_size=2, shuffle=True, seed=0)
+    for name in ("batch_size", "dataset", "drop_last", "sampler", "batch_sampler"):
+        with pytest.raises(ValueError, match=f"DataLoader: {name} is fixed"):
+            setattr(loader, name, 3)
+    first = [batch.tolist() for batch in copy.deepcopy(loader)]
+    assert first == [batch.tolist() for batch in loader]

@@ -264,7 +264,7 @@ def test_parameters_of_another_dtype_or_shape_move_to_a_new_buffer():
     close(ps[1].array, np.full(7, 0.8))
 
 
-@pytest.mark.parametrize("change", [lambda m: m.to("cpu"), lambda m: m.float(), lambda m: m.double().float()])
+@pytest.mark.parametrize("change", [lambda m: m.to(m.weight.device), lambda m: m.float(), lambda m: m.double().float()])
 def test_a_model_that_is_moved_and_back_is_still_updated_at_once(change):
     model = mydl.nn.Linear(3, 2)
     optimizer = optim.Adam(model.parameters())

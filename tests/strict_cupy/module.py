@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.machinery
+import math
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -210,15 +211,14 @@ def _modules() -> dict[str, types.ModuleType]:
     cupy.get_default_pinned_memory_pool = lambda: runtime.machine.pool
     cupyx, scipy, special = (types.ModuleType(name) for name in ("cupyx", "cupyx.scipy", "cupyx.scipy.special"))
     cupyx.__path__ = scipy.__path__ = []
-    cupyx.scipy, scipy.special, special.erf = scipy, special, _erf
+    cupyx.scipy, scipy.special = scipy, special
+    special.erf, special.erfc = (functools.partial(_special, f) for f in (math.erf, math.erfc))
     return {module.__name__: module for module in (cupy, cupy.cuda, cupy.cuda.runtime, cupyx, scipy, special)}
 
 
-def _erf(x: ndarray) -> ndarray:
-    from math import erf
-
+def _special(function: Callable[[float], float], x: ndarray) -> ndarray:
     held = unwrapped(x)
-    return wrapped(computed(lambda: np.asarray(np.frompyfunc(erf, 1, 1)(held), dtype=held.dtype)))
+    return wrapped(computed(lambda: np.asarray(np.frompyfunc(function, 1, 1)(held), dtype=held.dtype)))
 
 
 @contextlib.contextmanager
