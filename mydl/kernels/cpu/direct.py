@@ -31,9 +31,10 @@ _TABLES = len(Tables._fields)
 _CHUNKS = 16  # partial sums of a weight gradient, whatever the number of threads, so that the bits are the same
 _PARTIAL_BYTES = 64 * 2**20  # but no more memory than this for them
 _VECTORS_AT_A_TIME = 64  # of the output's gradient: CHANNELS rows of them fit the first-level cache
-# Some 10 µs: as long as it takes to share the work with a thread that still waits for some (`parallel._start_threads`)
-# and to bring data from its cache, so that two threads with half of that each would win nothing.
-_OPERATIONS_WORTH_A_THREAD = 500_000
+# Some 15 µs: as long as it takes to share the work with a thread that still waits for some (`parallel._start_threads`)
+# and to bring data from its cache, so that two threads with half of that each would win nothing. And a thread whose
+# core is busy is waited for in vain.
+_OPERATIONS_WORTH_A_THREAD = 1_000_000
 _local = threading.local()
 
 
