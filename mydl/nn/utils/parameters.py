@@ -36,7 +36,8 @@ def get_total_norm(tensors: Iterable[MyTensor], norm_type: float = 2.0, error_if
         return MyTensor(0.0)
     xp = tensor_of(arrays[0]).xp
     norms = xp.stack([xp.linalg.norm(wide(array), ord=norm_type) for array in arrays])
-    total = xp.asarray(xp.linalg.norm(norms, ord=norm_type)).astype(np.result_type(*arrays), copy=False)
+    dtype = np.result_type(*(array.dtype for array in arrays))
+    total = xp.asarray(xp.linalg.norm(norms, ord=norm_type)).astype(dtype, copy=False)
     if error_if_nonfinite and not bool(xp.isfinite(total)):
         raise RuntimeError(f"clip_grad_norm_: the gradients' norm of order {norm_type} is {float(total)}")
     return tensor_of(total)
